@@ -1,0 +1,74 @@
+# Bare `make` prints what there is.
+.DEFAULT_GOAL := help
+export CGO_ENABLED ?= 0
+FUZZTIME ?= $(if $(CI),20s,2s)
+ROUNDS ?= 50
+CUTS ?= 20
+GOTEST := go tool gotestsum --format pkgname --
+# Race detection needs cgo and a C compiler; the binary never does.
+RACE := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
+UNIT := $(shell go list ./... 2>/dev/null | grep -v /e2e)
+
+.PHONY: help
+help: ## Print this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: dev
+dev: build ## Start Weir with 20 simulated machines; data in ./data, dashboard on http://127.0.0.1:8080
+	./bin/weir dev
+
+.PHONY: build
+build: ## Build bin/weir, one static binary
+	go build -trimpath -o bin/weir ./cmd/weir
+
+.PHONY: test
+test: check unit fuzz e2e torture ## Run everything that this machine can run, and name what it cannot
+
+.PHONY: check
+check: ## Check formatting, go vet, staticcheck, and the builds for arm64 and arm
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	GOARCH=arm64 go build -o /dev/null ./cmd/weir
+	GOARCH=arm go build -o /dev/null ./cmd/weir
+
+.PHONY: unit
+unit: ## Run the tests of all packages, with the race detector where there is a C compiler
+	CGO_ENABLED=$(if $(RACE),1,0) $(GOTEST) $(RACE) $(UNIT)
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser for FUZZTIME each
+	@for p in $(UNIT); do \
+	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "fuzz $$p $$f for $(FUZZTIME)"; \
+	    go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p >/tmp/weir-fuzz.$$$$ 2>&1 || { cat /tmp/weir-fuzz.$$$$; exit 1; }; \
+	    rm -f /tmp/weir-fuzz.$$$$; \
+	  done; \
+	done
+
+.PHONY: e2e
+e2e: e2e-node e2e-python ## Run unmodified Azure SDKs, the article's code and a browser against the binary
+	$(GOTEST) -count=1 -run 'SDK|Article|Page|CLI' ./e2e
+
+.PHONY: torture
+torture: ## Kill the node ROUNDS times, cut its power CUTS times, fill and break its disk
+	$(GOTEST) -count=1 -v -timeout 60m -run Torture ./e2e -rounds $(ROUNDS) -cuts $(CUTS)
+
+.PHONY: bench
+bench: build ## Measure the figures of docs/figures.md on this machine (needs mosquitto)
+	bench/ingest.sh
+	bench/latency.sh
+	bench/idle.sh
+	bench/start.sh
+	go test -run '^$$' -bench . -benchmem ./eventlog/disk ./hub/mqtt ./stream ./api
+
+# What the SDK tests need, fetched by name with lock files; without npm or PyPI
+# the tests say what they skip.
+.PHONY: e2e-node e2e-python
+e2e-node: e2e/node/node_modules/.package-lock.json
+e2e/node/node_modules/.package-lock.json: e2e/node/package-lock.json
+	npm ci --prefix e2e/node --no-audit --no-fund --silent || echo "no npm registry: the Node SDKs are left out"
+
+e2e-python: e2e/.venv/installed
+e2e/.venv/installed: e2e/python/requirements.txt
+	python3 -m venv e2e/.venv && e2e/.venv/bin/pip install -q -r $< && touch $@ || echo "no Python with venv or no PyPI: the Python SDKs are left out"
