@@ -30,7 +30,11 @@ type Document struct {
 	DeviceID string    // the partition key
 	Time     time.Time // Cosmos DB's _ts, with the full precision of the log's EnqueuedAt
 	Expires  time.Time // the zero time: never
-	Data     []byte    // JSON
+	// Data is the JSON value that the device sent, byte for byte, without the
+	// white space around it. The envelope that readers of Cosmos DB know (id,
+	// deviceId, partitionKey, data, ttl, _ts) is not stored: AppendJSON makes it
+	// when a document is shown, from the other fields.
+	Data []byte
 	// Generated says that ID is made of the log record's own position, so that
 	// no other document can have it at another time: engines skip the look-up.
 	Generated bool
