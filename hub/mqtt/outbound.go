@@ -1,0 +1,108 @@
+package mqtt
+
+import (
+	"sync"
+)
+
+// An outbound is what waits to be written, under conn.mu. A writer goroutine
+// lives while there is something; what is queued while it writes leaves with
+// its next write.
+type outbound struct {
+	out        *outbuf // nil: nothing waits
+	writing    bool
+	writeSince int64    // tick at which the write in progress began
+	sent       []string // lock tokens in out that no PUBACK will complete
+}
+
+type outbuf struct{ b []byte }
+
+var outbufs = sync.Pool{New: func() any { return &outbuf{b: make([]byte, 0, 512)} }}
+
+// backlog is how many bytes may wait to be written before the connection is
+// not read any more.
+const backlog = 64 << 10
+
+// reply queues what appendTo appends.
+func (c *conn) reply(appendTo func([]byte) []byte) {
+	c.mu.Lock()
+	over := c.queue(appendTo)
+	c.mu.Unlock()
+	if over {
+		c.kill(causeSlow)
+	}
+}
+
+// queue is reply under c.mu; over tells that the device reads too slowly.
+func (c *conn) queue(appendTo func([]byte) []byte) (over bool) {
+	if c.closed {
+		return false
+	}
+	if c.out == nil {
+		c.out = outbufs.Get().(*outbuf)
+	}
+	c.out.b = appendTo(c.out.b)
+	if !c.writing {
+		c.writing = true
+		c.writeSince = c.srv.wheel.now.Load()
+		go c.writeFunc()
+	}
+	return len(c.out.b) > c.srv.opt.Outbound
+}
+
+// write writes until nothing waits.
+func (c *conn) write() {
+	c.mu.Lock()
+	for c.out != nil && !c.closed {
+		buf, sent := c.out, c.sent
+		c.out, c.sent = nil, nil
+		c.writeSince = c.srv.wheel.now.Load()
+		c.changed.Broadcast()
+		c.mu.Unlock()
+		if err := c.writeOut(buf, sent); err != nil {
+			c.kill(causeLost)
+		}
+		c.mu.Lock()
+	}
+	c.writing = false
+	c.changed.Broadcast()
+	c.mu.Unlock()
+}
+
+func (c *conn) writeOut(buf *outbuf, sent []string) error {
+	_, err := c.nc.Write(buf.b)
+	recycle(buf)
+	if err != nil {
+		return err
+	}
+	for _, token := range sent {
+		if err := c.complete(token); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flushed waits until everything queued is written, or the connection is closed.
+func (c *conn) flushed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.writing && !c.closed {
+		c.changed.Wait()
+	}
+}
+
+// discard forgets what was not written, under c.mu.
+func (c *conn) discard() {
+	if c.out != nil {
+		recycle(c.out)
+		c.out = nil
+	}
+}
+
+func recycle(buf *outbuf) {
+	if cap(buf.b) > 64<<10 {
+		return
+	}
+	buf.b = buf.b[:0]
+	outbufs.Put(buf)
+}
