@@ -1,0 +1,240 @@
+// Package pebble is the store on Pebble, the embedded key-value store: the
+// default hot path.
+//
+// It promises the store's contract: documents and marks of one Upsert together,
+// and after a crash a prefix of the Upserts. It writes no log of its own, as the
+// event log is one: what an Upsert wrote is in memory until Pebble writes a
+// table, in the order of the Upserts, and Flush waits for that. A consumer of
+// the log continues behind its mark and loses nothing.
+//
+// Documents lie in ranges by day of expiry, so that a day's space comes back by
+// removing its files, and within a day in segments by arrival (see segment).
+// It leaves out queries over the content of documents.
+package pebble
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/weir-iot/weir/store"
+)
+
+// Options choose memory against speed; the zero value is for a small server.
+type Options struct {
+	// CacheBytes is the memory for blocks read from disk; 0 is 8 MB.
+	CacheBytes int64
+	// MemTableBytes is the size of a table in memory; 0 is 8 MB. Up to three are
+	// held while documents arrive faster than tables are written; an Upsert of
+	// more than half of it goes past the table in memory.
+	MemTableBytes int
+	// SweepEvery is how often expired days are removed; 0 is 10 minutes.
+	SweepEvery time.Duration
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Logger gets Pebble's complaints; nil is none.
+	Logger *slog.Logger
+	// Metrics is where counters are registered; nil is nowhere.
+	Metrics prometheus.Registerer
+	// FS is the file system; nil is the machine's.
+	FS vfs.FS
+}
+
+func (o Options) withDefaults() Options {
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 8 << 20
+	}
+	if o.MemTableBytes == 0 {
+		o.MemTableBytes = 8 << 20
+	}
+	if o.SweepEvery == 0 {
+		o.SweepEvery = 10 * time.Minute
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	return o
+}
+
+// pebbleOptions translate o. There is no log, as the package comment says.
+// Filters are kept per device and per ID.
+func (o Options) pebbleOptions() *pebble.Options {
+	p := &pebble.Options{
+		Comparer:                    comparer,
+		CacheSize:                   o.CacheBytes,
+		DisableWAL:                  true,
+		FS:                          o.FS,
+		FormatMajorVersion:          pebble.FormatValueSeparation,
+		L0CompactionThreshold:       8,
+		L0StopWritesThreshold:       48,
+		Logger:                      logger{o.Logger},
+		MaxOpenFiles:                256,
+		MemTableSize:                uint64(o.MemTableBytes),
+		MemTableStopWritesThreshold: 3,
+	}
+	p.TargetFileSizes[0] = 8 << 20
+	for i := range p.Levels {
+		p.Levels[i].BlockSize = 16 << 10
+		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return p
+}
+
+// Store is a store.Store.
+type Store struct {
+	db     *pebble.DB
+	now    func() time.Time
+	logger *slog.Logger
+	m      *metrics
+
+	write sync.Mutex // orders Upserts and sweeps: each looks up, then commits
+	rows  rows       // of the Upsert that holds write
+
+	mu     sync.Mutex // guards what follows
+	closed bool
+	table  table
+	marks  map[string]int64 // by key
+
+	calls   sync.WaitGroup // running calls: Close waits for them
+	stop    context.CancelFunc
+	sweeper sync.WaitGroup
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the store in dir, and makes it if there is none.
+func Open(dir string, o Options) (*Store, error) {
+	o = o.withDefaults()
+	db, err := pebble.Open(dir, o.pebbleOptions())
+	if err != nil {
+		return nil, fmt.Errorf("store/pebble: opening %s: %w: if another process uses it, end that one; if it is damaged, move the folder away and the log fills a new one", dir, err)
+	}
+	s := &Store{db: db, now: o.Now, logger: o.Logger, m: newMetrics(o.Metrics, db), marks: make(map[string]int64)}
+	if err := s.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("store/pebble: opening %s: %w", dir, err), db.Close())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	s.sweeper.Go(func() { s.sweepEvery(ctx, o.SweepEvery) })
+	return s, nil
+}
+
+// load reads the marks and the segments.
+func (s *Store) load() error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindMark}, UpperBound: []byte{kindSegment + 1}})
+	if err != nil {
+		return err
+	}
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		switch key, value := it.Key(), it.Value(); {
+		case key[0] == kindSegment:
+			var g segment
+			if g, err = parseSegment(key, value); err == nil {
+				s.table.add(&g)
+			}
+		case len(value) != 8:
+			err = fmt.Errorf("mark entry %x with %d bytes is damaged", key, len(value))
+		default:
+			s.marks[string(key)] = int64(binary.BigEndian.Uint64(value))
+		}
+	}
+	s.table.order()
+	return errors.Join(err, it.Close())
+}
+
+// enter begins a call; leave ends it.
+func (s *Store) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return store.ErrClosed
+	}
+	s.calls.Add(1)
+	return nil
+}
+
+func (s *Store) leave() { s.calls.Done() }
+
+// Mark implements store.Store.
+func (s *Store) Mark(ctx context.Context, consumer string, shard int) (int64, error) {
+	if err := s.enter(ctx); err != nil {
+		return -1, err
+	}
+	defer s.leave()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n, ok := s.marks[string(markKey(consumer, shard))]; ok {
+		return n, nil
+	}
+	return -1, nil
+}
+
+// Flush implements store.Store: it has the tables in memory written and synced.
+func (s *Store) Flush(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	done, err := s.db.AsyncFlush()
+	if err != nil {
+		return fmt.Errorf("store/pebble: flushing: %w", err)
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close implements store.Store. It flushes and waits for running calls, reads
+// included.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	s.stop()
+	s.sweeper.Wait()
+	s.calls.Wait()
+	if err := errors.Join(s.db.Flush(), s.db.Close()); err != nil {
+		return fmt.Errorf("store/pebble: closing: %w", err)
+	}
+	return nil
+}
+
+// logger hands Pebble's messages on. What it tells of each table it writes is
+// of no use to an operator.
+type logger struct{ *slog.Logger }
+
+func (logger) Infof(string, ...any) {}
+
+func (l logger) Errorf(format string, args ...any) {
+	l.Error("store: pebble", "error", fmt.Sprintf(format, args...))
+}
+
+// Fatalf must not return: Pebble calls it where going on would damage the
+// store, and after a failed sync of its manifest.
+func (l logger) Fatalf(format string, args ...any) {
+	panic(fmt.Sprintf("store/pebble: "+format, args...))
+}

@@ -1,0 +1,90 @@
+package pebble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/weir-iot/weir/internal/failpoint"
+)
+
+// sweepEvery runs until ctx ends.
+func (s *Store) sweepEvery(ctx context.Context, every time.Duration) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.m.sweepErrors.Inc()
+			s.logger.Error("removing expired documents failed, will try again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// Sweep removes the days that have expired, and their files from the disk. It
+// runs by itself; reads do not need it, as they check each document.
+func (s *Store) Sweep(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	now := s.now()
+	s.mu.Lock()
+	days := s.table.days()
+	s.mu.Unlock()
+	for _, day := range days {
+		if expired(day, now) {
+			if err := s.sweepDay(ctx, day); err != nil {
+				return fmt.Errorf("store/pebble: sweeping day %d: %w", day, err)
+			}
+		}
+	}
+	if err := s.sweepIndex(ctx, generation(dayOf(now))); err != nil {
+		return fmt.Errorf("store/pebble: sweeping the index of IDs: %w", err)
+	}
+	return nil
+}
+
+// sweepIndex removes the generations before the given one: all their documents
+// have expired.
+func (s *Store) sweepIndex(ctx context.Context, live uint32) error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	span := pebble.KeyRange{Start: dayKey(kindIndex, 0), End: dayKey(kindIndex, live)}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: span.Start, UpperBound: span.End})
+	if err != nil {
+		return err
+	}
+	some := it.First()
+	if err := errors.Join(it.Error(), it.Close()); err != nil || !some {
+		return err
+	}
+	return s.db.Excise(ctx, span)
+}
+
+// sweepDay cuts the day out of the files, which is durable at once and writes
+// nothing; then it forgets the day's segments. A crash in between leaves
+// segments without documents, for the next sweep.
+func (s *Store) sweepDay(ctx context.Context, day uint32) error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	failpoint.Hit("store/ttl-sweep")
+	if err := s.db.Excise(ctx, pebble.KeyRange{Start: dayKey(kindDocument, day), End: dayKey(kindDocument, day+1)}); err != nil {
+		return err
+	}
+	failpoint.Hit("store/ttl-sweep")
+	if err := s.db.DeleteRange(dayKey(kindSegment, day), dayKey(kindSegment, day+1), pebble.NoSync); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.table.drop(day)
+	s.m.days.Inc()
+	return nil
+}
