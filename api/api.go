@@ -82,15 +82,17 @@ func New(o Options) (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
+	s.routes(mux)
+	return s.wrap(mux)
+}
+
+func (s *server) routes(mux *http.ServeMux) {
 	s.huma = humago.New(mux, describe(s.Version))
 	s.registerTelemetry()
 	s.registerDevices()
 	s.registerLive()
 	s.registerHealth()
-	if err := s.mountPages(mux); err != nil {
-		return nil, err
-	}
-	return s.wrap(mux)
+	s.mountPages(mux)
 }
 
 func newServer(o Options) (*server, error) {
@@ -126,7 +128,7 @@ func newServer(o Options) (*server, error) {
 func describe(version string) huma.Config {
 	c := huma.DefaultConfig("Weir", version)
 	c.Info.Description = "Recent telemetry, devices and their twins, a live tail, and the node's health. " +
-		"Errors are problem details (RFC 9457); `detail` says what is wrong."
+		"Errors are problem details (RFC 9457) whose detail says what is wrong."
 	c.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", Description: "Needed on every address but loopback; /healthz and /readyz are open."},
@@ -139,7 +141,7 @@ func describe(version string) huma.Config {
 }
 
 // mountPages adds what is not part of the REST API.
-func (s *server) mountPages(mux *http.ServeMux) error {
+func (s *server) mountPages(mux *http.ServeMux) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Gatherer, promhttp.HandlerOpts{}))
 	mux.Handle("GET /docs", page("docs/index.html"))
 	mux.Handle("GET /docs/docs.js", page("docs/docs.js"))
@@ -152,7 +154,6 @@ func (s *server) mountPages(mux *http.ServeMux) error {
 		mux.Handle("GET /assets/", s.Web)
 	}
 	mux.HandleFunc("/", notFound(mux))
-	return nil
 }
 
 // wrap puts the guards around the routes; the first named here sees a request first.

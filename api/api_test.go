@@ -34,7 +34,7 @@ func handler(t testing.TB, st store.Store, o Options) http.Handler {
 		o.Log = noLog{}
 	}
 	if o.Hub == nil {
-		o.Hub = &hub.Hub{}
+		o.Hub = anyHub
 	}
 	h, err := New(o)
 	if err != nil {
@@ -42,6 +42,9 @@ func handler(t testing.TB, st store.Store, o Options) http.Handler {
 	}
 	return h
 }
+
+// anyHub stands where a test needs none.
+var anyHub = new(hub.Hub)
 
 // noLog is a log of four partitions in which nothing ever comes.
 type noLog struct{}

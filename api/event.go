@@ -121,7 +121,7 @@ type gap struct {
 // rate counts what passed a condensed tail's filter in one interval.
 type rate struct {
 	Millis   int64 `json:"millis"`   // length of the interval
-	Messages int   `json:"messages"` // all of them
+	Messages int   `json:"messages"` // all that arrived since the tail began
 	Bytes    int64 `json:"bytes"`    // of their bodies
 	Devices  int   `json:"devices"`  // those shown
 	Hidden   int   `json:"hidden"`   // messages of devices beyond maxNews, counted but not shown
@@ -130,6 +130,7 @@ type rate struct {
 // news gathers one interval of a condensed tail: memory is bounded by maxNews messages.
 type news struct {
 	rate
+	began  time.Time // of the tail: what came before is shown, but not counted
 	newest map[string]*newest
 	batch  int
 }
@@ -149,8 +150,10 @@ func (n *news) add(msgs []telemetry.Message, shows func(*telemetry.Message) bool
 		if !shows(m) {
 			continue
 		}
-		n.Messages++
-		n.Bytes += int64(len(m.Body))
+		if !m.EnqueuedAt.Before(n.began) {
+			n.Messages++
+			n.Bytes += int64(len(m.Body))
+		}
 		d := n.newest[m.DeviceID]
 		if d == nil {
 			if len(n.newest) == maxNews {
@@ -176,7 +179,7 @@ func (n *news) flush(e *events, every time.Duration) {
 	}
 	n.Millis, n.Devices = every.Milliseconds(), len(n.newest)
 	e.event("rate", n.rate)
-	*n = news{newest: n.newest, batch: n.batch}
+	*n = news{began: n.began, newest: n.newest, batch: n.batch}
 	clear(n.newest)
 }
 

@@ -43,9 +43,14 @@ func newGuard(token string, hosts []string, now func() time.Time) *guard {
 	return g
 }
 
-// open are the paths that need no token: what load balancers ask, and the sign-in.
+// open are the paths that need no token: what load balancers ask, and the
+// sign-in with the files that it loads.
 func open(path string) bool {
-	return path == "/healthz" || path == "/readyz" || path == "/signin"
+	switch path {
+	case "/healthz", "/readyz", "/signin", "/docs/docs.css", "/docs/docs.js":
+		return true
+	}
+	return false
 }
 
 func (g *guard) protect(next http.Handler) http.Handler {

@@ -286,7 +286,7 @@ func (t *tail) follow(ctx context.Context, send func([]byte) bool) {
 func (t *tail) condense(ctx context.Context, send func([]byte) bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	var mu sync.Mutex // guards t.events and interval
-	interval := news{newest: map[string]*newest{}}
+	interval := news{began: t.Now(), newest: map[string]*newest{}}
 	ended := make(chan struct{})
 	var reading sync.WaitGroup
 	reading.Go(func() {
