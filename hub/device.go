@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -121,24 +120,3 @@ func (z *zoneless) UnmarshalJSON(b []byte) error {
 	*z = zoneless(t.UTC())
 	return nil
 }
-
-// Device returns one identity (device or module). ErrDeviceNotFound, ErrModuleNotFound.
-func (h *Hub) Device(ctx context.Context, id ID) (*Device, error) { return nil, ErrUnavailable }
-
-// Devices returns up to max devices in order of id; Modules those of one device.
-func (h *Hub) Devices(ctx context.Context, max int) ([]*Device, error) { return nil, ErrUnavailable }
-
-// Modules: see Devices.
-func (h *Hub) Modules(ctx context.Context, deviceID string) ([]*Device, error) {
-	return nil, ErrUnavailable
-}
-
-// PutDevice creates (ifMatch "") or updates an identity. ErrDeviceAlreadyExists,
-// ErrModuleAlreadyExists, ErrDeviceNotFound, ErrPrecondition, ErrArgument.
-func (h *Hub) PutDevice(ctx context.Context, d *Device, ifMatch string) (*Device, error) {
-	return nil, ErrUnavailable
-}
-
-// DeleteDevice removes an identity with its modules, twin and queue.
-// ErrPrecondition also where ifMatch is "".
-func (h *Hub) DeleteDevice(ctx context.Context, id ID, ifMatch string) error { return ErrUnavailable }

@@ -32,6 +32,7 @@ var (
 	ErrArgument            = &Error{400, 400004, "ArgumentInvalid", "the request is malformed"}
 	ErrUnauthorized        = &Error{401, 401002, "IotHubUnauthorizedAccess", "Unauthorized"}
 	ErrQueueFull           = &Error{403, 403004, "DeviceMaximumQueueDepthExceeded", "the device has 50 cloud-to-device messages waiting"}
+	ErrTooManyModules      = &Error{403, 403008, "TooManyModulesOnDevice", "the device has 20 modules"}
 	ErrDeviceNotFound      = &Error{404, 404001, "DeviceNotFound", "device not registered"}
 	ErrModuleNotFound      = &Error{404, 404010, "ModuleNotFound", "module not registered"}
 	ErrDeviceNotOnline     = &Error{404, 404103, "DeviceNotOnline", "the operation failed because the requested device isn't online"}

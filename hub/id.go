@@ -24,8 +24,8 @@ func (id ID) Compare(other ID) int {
 // parent is the device that id is or belongs to.
 func (id ID) parent() ID { return ID{Device: id.Device} }
 
-// notFound is the error for a missing identity.
-func (id ID) notFound() *Error {
+// NotFound is ErrDeviceNotFound or ErrModuleNotFound, naming id.
+func (id ID) NotFound() *Error {
 	if id.Module == "" {
 		return ErrDeviceNotFound.With("device %q is not registered", id.Device)
 	}

@@ -171,7 +171,7 @@ func parseCursor(s string, q *twinquery.Query) (cursor, error) {
 	if err == nil {
 		err = json.Unmarshal(b, &c)
 	}
-	if err != nil || c.Rows < 0 || q.Top > 0 && c.Rows > q.Top {
+	if err != nil || c.Rows < 0 || q.Top > 0 && c.Rows >= q.Top {
 		return c, ErrArgument.With("the continuation is not one of this hub: pass x-ms-continuation on as it came")
 	}
 	if c.Query != fingerprint(q) {

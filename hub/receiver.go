@@ -2,7 +2,8 @@ package hub
 
 // A Receiver is how the hub reaches a connected device; a door implements it.
 // Calls come from the hub's goroutines, one at a time, in order; they must
-// return soon and must not call the Session.
+// return soon and must not call the Session. A call may come while a method of
+// the Session runs, so a door holds no lock around those that a call needs.
 type Receiver interface {
 	// CloudToDevice hands out a message that is locked for this session until
 	// Complete, Reject or Abandon names its LockToken.
@@ -13,7 +14,7 @@ type Receiver interface {
 	Invoke(call *MethodCall)
 	// Disconnect tells the door to close the connection: a newer connection,
 	// an expired token, a disabled or deleted device, a changed key, shutdown.
-	// The session is closed already.
+	// The session is closed already, and no other call follows.
 	Disconnect(reason error)
 }
 

@@ -77,6 +77,11 @@ func (DropEntry) change()    {}
 // connected or disconnected.
 type Activity struct{ Last, ConnectionStateUpdated time.Time }
 
+// Apply sets the fields of d that a tells.
+func (a Activity) Apply(d *Device) {
+	d.LastActivityTime, d.ConnectionStateUpdatedTime = a.Last, a.ConnectionStateUpdated
+}
+
 // An Entry is one element of a queue: the cloud-to-device messages of the
 // device that Queue names, or FeedbackQueue. Data is opaque to the registry.
 type Entry struct {

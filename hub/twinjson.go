@@ -154,6 +154,13 @@ func nullable(s string) any {
 // MarshalJSON writes the twin as services see it.
 func (t *Twin) MarshalJSON() ([]byte, error) { return json.Marshal(t.document()) }
 
+// Stored is what a Registry keeps: the JSON form without the identity.
+func (t *Twin) Stored() ([]byte, error) {
+	c := *t
+	c.Device = nil
+	return json.Marshal(&c)
+}
+
 // UnmarshalJSON reads what MarshalJSON writes; of the identity it takes
 // nothing, Device stays as it is.
 func (t *Twin) UnmarshalJSON(b []byte) error {
