@@ -116,7 +116,7 @@ func known(t time.Time) *time.Time {
 type listInput struct {
 	Prefix string `query:"q" maxLength:"128" pattern:"^[A-Za-z0-9\\-:.%_*?!(),=@;']*$" doc:"Only devices whose id begins with this"`
 	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"Devices of one page. With more devices the answer has a Link header with rel=next"`
-	Cursor string `query:"cursor" maxLength:"4096" doc:"Continues a page: taken from the Link header"`
+	Cursor string `query:"cursor" maxLength:"4096" pattern:"^[A-Za-z0-9_-]*$" doc:"Continues a page: taken from the Link header"`
 }
 
 // deviceRow is one device of a list.

@@ -248,7 +248,11 @@ func (c cursor) String() string {
 }
 
 // Schema implements huma.SchemaProvider.
-func (cursor) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Type: huma.TypeString} }
+func (cursor) Schema(huma.Registry) *huma.Schema {
+	s := &huma.Schema{Type: huma.TypeString, Pattern: "^[A-Za-z0-9_-]*$"}
+	s.PrecomputeMessages()
+	return s
+}
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (c *cursor) UnmarshalText(b []byte) error {
