@@ -72,7 +72,13 @@ const (
 func (d *Device) ID() ID { return ID{d.DeviceID, d.ModuleID} }
 
 // LogValue shows the id alone: a Device holds keys.
-func (d *Device) LogValue() slog.Value { return slog.StringValue(d.ID().String()) }
+func (d Device) LogValue() slog.Value { return slog.StringValue(d.ID().String()) }
+
+// LogValue shows the type alone.
+func (a Authentication) LogValue() slog.Value { return slog.StringValue(a.Type) }
+
+// LogValue hides the keys.
+func (SymmetricKey) LogValue() slog.Value { return slog.StringValue("***") }
 
 // ConnectionString is what a device's or module's SDK is configured with.
 func (d *Device) ConnectionString(host string) string {

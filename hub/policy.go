@@ -2,6 +2,7 @@ package hub
 
 import (
 	"cmp"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -39,6 +40,9 @@ type Policy struct {
 	Permissions              Permission
 	PrimaryKey, SecondaryKey Secret
 }
+
+// LogValue shows the name alone.
+func (p Policy) LogValue() slog.Value { return slog.StringValue(p.Name) }
 
 // Policies are the shared access policies of a hub. They do not change while it runs.
 type Policies struct{ byName map[string]Policy }

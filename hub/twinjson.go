@@ -124,9 +124,10 @@ func (d *Device) describe(doc map[string]any) {
 	doc["cloudToDeviceMessageCount"] = json.Number(fmt.Sprint(d.CloudToDeviceMessageCount))
 	if a := d.Authentication; a != nil {
 		doc["authenticationType"] = a.Type
+		// Capitals, unlike in a Device: so does IoT Hub.
 		doc["x509Thumbprint"] = map[string]any{
-			"primaryThumbprint":   nullable(a.X509Thumbprint.PrimaryThumbprint),
-			"secondaryThumbprint": nullable(a.X509Thumbprint.SecondaryThumbprint),
+			"PrimaryThumbprint":   nullable(a.X509Thumbprint.PrimaryThumbprint),
+			"SecondaryThumbprint": nullable(a.X509Thumbprint.SecondaryThumbprint),
 		}
 	}
 	if d.Capabilities != nil {
