@@ -86,11 +86,15 @@ func (t *Token) setResource(value string) error {
 		decoded = rest
 	}
 	host, path, _ := strings.Cut(decoded, "/")
-	if host == "" {
+	if host == "" || strings.ContainsFunc(host, notInHost) { // a percent sign here: it was encoded twice
 		return errors.New("no host")
 	}
 	t.resource, t.path = value, strings.TrimSuffix(path, "/")
 	return nil
+}
+
+func notInHost(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(".-_:[]", r))
 }
 
 func (t *Token) setSignature(value string) error {
