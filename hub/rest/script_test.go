@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // TestScripts runs testdata/*.rest, each against a hub of its own; how they
@@ -24,10 +26,12 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := &script{t: t, w: newWorld(t)}
-			for block := range strings.SplitSeq(string(text), "\n\n") {
-				s.step(block)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{t: t, w: newWorld(t)}
+				for block := range strings.SplitSeq(string(text), "\n\n") {
+					s.step(block)
+				}
+			})
 		})
 	}
 }
@@ -48,6 +52,14 @@ func (s *script) step(block string) {
 	}
 	text := strings.Join(lines, "\n")
 	if text == "" {
+		return
+	}
+	if d, ok := strings.CutPrefix(text, "wait "); ok {
+		pause, err := time.ParseDuration(d)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		time.Sleep(pause)
 		return
 	}
 	request, want, ok := strings.Cut(text, "----\n")

@@ -49,7 +49,8 @@ type bulkError struct {
 }
 
 // bulk is POST /devices: each element is done by itself, as its importMode
-// says. If one fails the answer is 400 with the same body, as IoT Hub does.
+// says. If one fails the answer is 400 with the same body and a name in the
+// header by which the C# SDK knows to read it.
 func (c *call) bulk() error {
 	var items []importItem
 	if err := c.decode(maxBulk, &items); err != nil {
@@ -57,6 +58,14 @@ func (c *call) bulk() error {
 	}
 	if len(items) == 0 || len(items) > maxBulkItems {
 		return hub.ErrArgument.With("the list must have 1 to %d devices, it has %d", maxBulkItems, len(items))
+	}
+	seen := make(map[hub.ID]bool, len(items))
+	for i := range items {
+		id := items[i].id()
+		if seen[id] {
+			return errTwice.With("%q is in the list twice", id)
+		}
+		seen[id] = true
 	}
 	result := bulkResult{IsSuccessful: true, Errors: []bulkError{}, Warnings: []bulkError{}}
 	for i := range items {
@@ -73,9 +82,12 @@ func (c *call) bulk() error {
 	if err != nil {
 		return fmt.Errorf("rest: writing an answer: %w", err)
 	}
+	c.w.Header().Set("iothub-errorcode", "BulkRegistryOperationFailure")
 	c.write(http.StatusBadRequest, jsonType, b)
 	return nil
 }
+
+var errTwice = &hub.Error{Status: http.StatusBadRequest, Code: 400011, Name: "DeviceDefinedMultipleTimes", Message: "a device is in the list twice"}
 
 // importOne does what one element's importMode says; the names are taken in any
 // case, since Node writes Update and the documentation update.
