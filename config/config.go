@@ -131,7 +131,7 @@ type Log struct {
 	// What is kept for replays. What the hot store has not yet read stays in any case.
 	Retention Retention `yaml:"retention"`
 
-	// The size of a file of the log: 1MB to 4GB. Retention removes whole files.
+	// The size of a file of the log: 1MB to 1GB. Retention removes whole files.
 	Segment Size `yaml:"segment"`
 }
 

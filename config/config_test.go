@@ -130,14 +130,14 @@ func TestSize(t *testing.T) {
 		back string
 	}{
 		{"0", 0, "0"}, {"1B", 1, "1B"}, {"64MB", 64 << 20, "64MB"}, {"64 mb", 64 << 20, "64MB"},
-		{"1024KB", 1 << 20, "1MB"}, {"1536KB", 1536 << 10, "1536KB"}, {"8388607TB", 8388607 << 40, "8388607TB"},
+		{"1024KB", 1 << 20, "1MB"}, {"1MiB", 1 << 20, "1MB"}, {"1536KB", 1536 << 10, "1536KB"}, {"8388607TB", 8388607 << 40, "8388607TB"},
 	} {
 		got, err := ParseSize(c.text)
 		if err != nil || got != c.want || got.String() != c.back {
 			t.Errorf("ParseSize(%q) = %d (%s), %v", c.text, got, got, err)
 		}
 	}
-	for _, bad := range []string{"", "64", "MB", "-1KB", "1.5GB", "8388608TB", "9999999999999999999999GB", "1XB"} {
+	for _, bad := range []string{"", "64", "MB", "-1KB", "1.5GB", "8388608TB", "IB", "1 IB", "9999999999999999999999GB", "1XB"} {
 		if got, err := ParseSize(bad); err == nil {
 			t.Errorf("ParseSize(%q) = %d, want an error", bad, got)
 		}

@@ -13,9 +13,10 @@ type Size int64
 var units = []struct {
 	name  string
 	bytes int64
-}{{"TB", 1 << 40}, {"GB", 1 << 30}, {"MB", 1 << 20}, {"KB", 1 << 10}, {"B", 1}}
+}{{"TB", 1 << 40}, {"GB", 1 << 30}, {"MB", 1 << 20}, {"KB", 1 << 10},
+	{"TIB", 1 << 40}, {"GIB", 1 << 30}, {"MIB", 1 << 20}, {"KIB", 1 << 10}, {"B", 1}}
 
-// ParseSize reads a size: a whole number and B, KB, MB, GB or TB, or 0.
+// ParseSize reads a size: a whole number and B, KB, MB, GB or TB (KiB … mean the same), or 0.
 func ParseSize(s string) (Size, error) {
 	number, factor := strings.TrimSpace(s), int64(0)
 	for _, u := range units {

@@ -14,7 +14,7 @@ import (
 const (
 	MaxPartitions = 128
 	MinSegment    = 1 << 20
-	MaxSegment    = 4 << 30
+	MaxSegment    = 1 << 30
 	MinToken      = 16
 	MinInFlight   = 1 << 20
 )

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // maxFile bounds what is read of a key or certificate file.
@@ -137,4 +138,37 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// Expiry reads the files of dir as Open does, changes nothing, and returns the
+// end of the server certificate. The error is fs.ErrNotExist where Open would
+// make everything.
+func Expiry(dir string, now time.Time) (time.Time, error) {
+	caCert, caKey := filepath.Join(dir, caFile), filepath.Join(dir, caKeyFile)
+	there, err := exist(caCert, caKey)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if !there {
+		return time.Time{}, fmt.Errorf("pki: %s: %w", caCert, fs.ErrNotExist)
+	}
+	ca, err := readPair(caCert, caKey)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if now.After(ca.Leaf.NotAfter) {
+		return time.Time{}, damaged(caCert, "it ended on "+ca.Leaf.NotAfter.Format(time.DateOnly))
+	}
+	cert, key := filepath.Join(dir, serverFile), filepath.Join(dir, serverKey)
+	if there, err = exist(cert, key); err != nil {
+		return time.Time{}, err
+	}
+	if !there {
+		return ca.Leaf.NotAfter, nil // the next start makes one
+	}
+	server, err := readPair(cert, key)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return server.Leaf.NotAfter, nil
 }
