@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/weir-iot/weir/eventlog"
@@ -151,6 +152,27 @@ func TestPagesFitTogether(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, seen); diff != "" || !cmp.Equal(sizes, []int{10, 10, 5}) {
 		t.Errorf("pages of %v rows; (-want +got)\n%s", sizes, diff)
+	}
+}
+
+// TestNothingBehindTheLastPage: a cursor whose documents are gone meanwhile is
+// an empty page, not a device that does not exist.
+func TestNothingBehindTheLastPage(t *testing.T) {
+	h := handler(t, fill(t, "d", 3, time.Minute), Options{})
+	oldest := cursor{Time: start.Add(-2 * time.Minute), ID: "000002"}
+	w := get(h, "/devices/d/telemetry?limit=10&cursor="+oldest.String())
+	if got := strings.TrimSpace(w.Body.String()); w.Code != 200 || got != `{"deviceId":"d","telemetry":[]}` {
+		t.Errorf("%d %s", w.Code, got)
+	}
+}
+
+// TestCausesStayInside: what huma itself makes of an unforeseen error does not
+// show it either.
+func TestCausesStayInside(t *testing.T) {
+	v, err := explain(nil, "500", huma.Error500InternalServerError("unexpected error occurred", io.ErrUnexpectedEOF))
+	text, merr := json.Marshal(v)
+	if err != nil || merr != nil || strings.Contains(string(text), "EOF") {
+		t.Errorf("%s, %v, %v", text, err, merr)
 	}
 }
 

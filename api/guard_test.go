@@ -102,6 +102,19 @@ func TestWithTokenNothingIsOpenButHealth(t *testing.T) {
 	}
 }
 
+func TestWithTokenAndNamesOnlyThoseAreServed(t *testing.T) {
+	h := handler(t, fill(t, "d", 1, time.Second), Options{Token: secret, AllowedHosts: []string{"Weir.example"}})
+	for host, status := range map[string]int{"weir.example": 200, "weir.example.:443": 200, "localhost:1": 200, "other.example": 403} {
+		w := get(h, "/devices/d/telemetry", func(r *http.Request) {
+			r.Host = host
+			r.Header.Set("Authorization", "Bearer "+secret)
+		})
+		if w.Code != status {
+			t.Errorf("%s: %d, want %d", host, w.Code, status)
+		}
+	}
+}
+
 func TestShortTokenIsRefused(t *testing.T) {
 	if _, err := newServer(Options{Token: "short"}); err == nil || strings.Contains(err.Error(), "short ") {
 		t.Errorf("err = %v", err)

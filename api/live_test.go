@@ -295,6 +295,52 @@ func TestLiveResumes(t *testing.T) {
 	})
 }
 
+// TestLiveIdsAreDense: a large batch is cut, so that a reconnecting client sees
+// at most idEvery events again.
+func TestLiveIdsAreDense(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newScript()
+		for i := range 200 {
+			log.add("a", fmt.Sprint(i))
+		}
+		tail := tailing(t, liveHandler(t, log, Options{}), fmt.Sprintf("/live?after=%d-0", eventlog.Partition("a", 2)), "")
+		for events, since := 0, 0; events < 199; {
+			e, ok := tail.block()
+			if !ok {
+				t.Fatal("the stream ended")
+			}
+			if e.id != "" {
+				since = 0
+			} else if since++; since > idEvery {
+				t.Fatalf("%d events without an id", since)
+			} else {
+				events++
+			}
+		}
+	})
+}
+
+// TestLiveReadsWhatItMust: a filter by device leaves other partitions alone.
+func TestLiveReadsWhatItMust(t *testing.T) {
+	p := eventlog.Partition("a", 32)
+	other := (p + 1) % 32
+	for _, c := range []struct {
+		in   liveInput
+		want eventlog.Positions
+	}{
+		{liveInput{Device: []string{"a"}}, eventlog.Positions{p: eventlog.Latest()}},
+		{liveInput{Partition: []int{3}, From: moment{start}}, eventlog.Positions{3: eventlog.At(start)}},
+		{liveInput{Device: []string{"a"}, place: place{after: map[int]int64{p: 7, other: 9}, since: 1000}}, eventlog.Positions{p: eventlog.After(7)}},
+		{liveInput{Device: []string{"a"}, Partition: []int{p}, place: place{since: 1000}}, eventlog.Positions{p: eventlog.At(time.UnixMilli(1000))}},
+		{liveInput{Device: []string{"a"}, Partition: []int{other}}, nil},
+	} {
+		got, err := c.in.positions(32)
+		if diff := cmp.Diff(c.want, got); diff != "" || (err != nil) != (c.want == nil) {
+			t.Errorf("%v: %v (-want +got)\n%s", c.in, err, diff)
+		}
+	}
+}
+
 func TestLiveSaysWhatRetentionTook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newScript()
