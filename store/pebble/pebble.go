@@ -75,7 +75,7 @@ func (o Options) withDefaults() Options {
 func (o Options) pebbleOptions() *pebble.Options {
 	p := &pebble.Options{
 		Comparer:                    comparer,
-		CacheSize:                   o.CacheBytes,
+		CacheSize:                   o.CacheBytes + 4*int64(o.MemTableBytes),
 		DisableWAL:                  true,
 		FS:                          o.FS,
 		FormatMajorVersion:          pebble.FormatValueSeparation,

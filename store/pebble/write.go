@@ -125,7 +125,7 @@ func (s *Store) Upsert(ctx context.Context, docs []store.Document, marks ...stor
 	defer s.write.Unlock()
 	b := s.db.NewBatchWithSize(size + 64*len(marks) + 1024)
 	w := writer{s: s, b: b, now: s.now()}
-	err := w.documents(docs)
+	err := errors.Join(w.documents(docs), w.closeIndex())
 	if err == nil {
 		err = w.marks(marks)
 	}
@@ -155,7 +155,8 @@ type writer struct {
 	b   *pebble.Batch
 	now time.Time
 
-	generations                 []uint32   // of the ID index, before the batch
+	index                       []idLookup // of all generations, once indexOpen
+	indexOpen                   bool
 	touched                     []*segment // that get documents
 	current                     *segment
 	documentsN, replaced, stale int
@@ -164,9 +165,6 @@ type writer struct {
 
 // documents adds all that have not expired.
 func (w *writer) documents(docs []store.Document) error {
-	w.s.mu.Lock()
-	w.generations = w.s.table.generations(nil)
-	w.s.mu.Unlock()
 	r := &w.s.rows
 	r.reset(docs)
 	defer clear(r.all) // no document is kept
@@ -224,31 +222,66 @@ func (w *writer) document(d *store.Document, nano int64) error {
 
 const indexValueSize = 4 + 4 + 8
 
-// forget deletes the document that has the same ID, wherever it is. A deletion
-// in front of a Set of the same key in the same batch does no harm.
-func (w *writer) forget(d *store.Document) error {
-	for _, n := range w.generations {
-		w.key = indexKey(w.key[:0], n, d.DeviceID, d.ID)
-		value, closer, err := w.s.db.Get(w.key)
-		if errors.Is(err, pebble.ErrNotFound) {
-			continue
-		}
+// An idLookup is one generation of the ID index as it was before the batch.
+// One iterator for all look-ups of a batch costs a fraction of a Get for each;
+// most IDs are new, and the filters say so.
+type idLookup struct {
+	generation uint32
+	it         *pebble.Iterator
+}
+
+func (w *writer) openIndex() error {
+	w.s.mu.Lock()
+	generations := w.s.table.generations(nil)
+	w.s.mu.Unlock()
+	for _, n := range generations {
+		it, err := w.s.db.NewIter(&pebble.IterOptions{LowerBound: dayKey(kindIndex, n), UpperBound: dayKey(kindIndex, n+1)})
 		if err != nil {
 			return err
 		}
-		var at [indexValueSize]byte
-		ok := copy(at[:], value) == indexValueSize && len(value) == indexValueSize
-		if err := closer.Close(); err != nil {
+		w.index = append(w.index, idLookup{n, it})
+	}
+	w.indexOpen = true
+	return nil
+}
+
+func (w *writer) closeIndex() error {
+	var errs []error
+	for _, l := range w.index {
+		errs = append(errs, l.it.Close())
+	}
+	w.index = nil
+	return errors.Join(errs...)
+}
+
+// forget deletes the document that has the same ID, wherever it is. A deletion
+// in front of a Set of the same key in the same batch does no harm.
+func (w *writer) forget(d *store.Document) error {
+	if !w.indexOpen {
+		if err := w.openIndex(); err != nil {
 			return err
 		}
-		if !ok {
+	}
+	for _, l := range w.index {
+		w.key = indexKey(w.key[:0], l.generation, d.DeviceID, d.ID)
+		if !l.it.SeekPrefixGE(w.key) {
+			if err := l.it.Error(); err != nil {
+				return err
+			}
+			continue
+		}
+		at, err := l.it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		if len(at) != indexValueSize {
 			return fmt.Errorf("index entry %x is damaged", w.key)
 		}
 		w.replaced++
 		if err := w.b.Delete(w.key, nil); err != nil {
 			return err
 		}
-		day, number := binary.BigEndian.Uint32(at[:]), binary.BigEndian.Uint32(at[4:])
+		day, number := binary.BigEndian.Uint32(at), binary.BigEndian.Uint32(at[4:])
 		w.key = documentPrefix(w.key[:0], day, number, d.DeviceID)
 		w.key = suffix(w.key, int64(binary.BigEndian.Uint64(at[8:])), d.ID)
 		if err := w.b.Delete(w.key, nil); err != nil {
