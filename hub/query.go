@@ -1,15 +1,15 @@
 package hub
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"iter"
 	"strings"
+	"time"
 
 	"github.com/weir-iot/weir/internal/twinquery"
 )
@@ -62,43 +62,53 @@ func (h *Hub) queryRows(ctx context.Context, q *twinquery.Query, max int, from c
 		max = min(max, q.Top-from.Rows)
 	}
 	scanned := from
-	err := h.eachTwin(ctx, q.From, ID{from.Device, from.Module}, func(id ID, twin json.RawMessage, doc map[string]any) bool {
+	for doc, err := range h.documents(ctx, q.From, ID{from.Device, from.Module}) {
+		if err != nil {
+			return nil, err
+		}
 		if len(page.Items) == max {
 			page.Next = scanned.encode(q)
-			return false
+			break
 		}
-		scanned.Device, scanned.Module = id.Device, id.Module
-		if q.Match(doc) {
-			if !q.Whole() {
-				twin = q.Row(doc)
-			}
-			page.Items = append(page.Items, twin)
-			scanned.Rows++
+		scanned.Device, _ = doc["deviceId"].(string)
+		scanned.Module, _ = doc["moduleId"].(string)
+		if !q.Match(doc) {
+			continue
 		}
-		return q.Top == 0 || scanned.Rows < q.Top
-	})
-	if err != nil {
-		return nil, err
+		row, err := rowOf(q, doc)
+		if err != nil {
+			return nil, h.failure("writing a twin", ID{scanned.Device, scanned.Module}, err)
+		}
+		page.Items = append(page.Items, row)
+		if scanned.Rows++; scanned.Rows == q.Top {
+			break
+		}
 	}
 	return page, nil
+}
+
+// rowOf is the row of one twin.
+func rowOf(q *twinquery.Query, doc map[string]any) (json.RawMessage, error) {
+	if q.Whole() {
+		return json.Marshal(doc)
+	}
+	return q.Row(doc), nil
 }
 
 // queryGroups answers a query whose rows are made of many twins. Each page
 // counts anew, since the hub keeps nothing between pages.
 func (h *Hub) queryGroups(ctx context.Context, q *twinquery.Query, max int, from cursor) (*QueryPage, error) {
 	groups := q.NewGroups()
-	var full error
-	err := h.eachTwin(ctx, q.From, ID{}, func(_ ID, _ json.RawMessage, doc map[string]any) bool {
-		if q.Match(doc) {
-			full = groups.Add(doc)
+	for doc, err := range h.documents(ctx, q.From, ID{}) {
+		if err != nil {
+			return nil, err
 		}
-		return full == nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if full != nil {
-		return nil, ErrArgument.With("query: %s", strings.TrimPrefix(full.Error(), "twinquery: "))
+		if !q.Match(doc) {
+			continue
+		}
+		if err := groups.Add(doc); err != nil {
+			return nil, ErrArgument.With("query: %s", strings.TrimPrefix(err.Error(), "twinquery: "))
+		}
 	}
 	page := &QueryPage{Kind: "Raw", Items: []json.RawMessage{}}
 	rows := groups.Rows()
@@ -113,38 +123,52 @@ func (h *Hub) queryGroups(ctx context.Context, q *twinquery.Query, max int, from
 	return page, nil
 }
 
-// eachTwin calls f with the twins of a collection behind after, as services
-// see them, until f returns false.
-func (h *Hub) eachTwin(ctx context.Context, from twinquery.Collection, after ID, f func(ID, json.RawMessage, map[string]any) bool) error {
-	for d, err := range h.registry.Devices(ctx, after) {
-		if err != nil {
-			return fmt.Errorf("hub: reading twins for a query: %w", err)
-		}
-		if isModule := d.ModuleID != ""; isModule != (from == twinquery.Modules) {
-			continue
-		}
-		twin, err := h.TwinOf(ctx, d.ID())
-		switch {
-		case errors.Is(err, ErrDeviceNotFound), errors.Is(err, ErrModuleNotFound):
-			continue // deleted since the scan began
-		case err != nil:
-			return err
-		}
-		text, err := json.Marshal(twin)
-		if err != nil {
-			return fmt.Errorf("hub: twin of %s: %w", d.ID(), err)
-		}
-		var doc map[string]any
-		dec := json.NewDecoder(bytes.NewReader(text))
-		dec.UseNumber()
-		if err := dec.Decode(&doc); err != nil {
-			return fmt.Errorf("hub: twin of %s: %w", d.ID(), err)
-		}
-		if !f(d.ID(), text, doc) {
-			break
+// documents yields the twins of a collection behind after, as services see
+// them, in order of id. A document is the receiver's.
+func (h *Hub) documents(ctx context.Context, from twinquery.Collection, after ID) iter.Seq2[map[string]any, error] {
+	return func(yield func(map[string]any, error) bool) {
+		for d, err := range h.registry.Devices(ctx, after) {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				yield(nil, h.failure("listing devices", ID{}, err))
+				return
+			}
+			if isModule := d.ModuleID != ""; isModule != (from == twinquery.Modules) {
+				continue
+			}
+			twin, err := h.registry.Twin(ctx, d.ID())
+			if errors.Is(err, d.ID().NotFound()) {
+				continue // deleted since the scan began
+			}
+			if err != nil {
+				yield(nil, h.failure("reading a twin", d.ID(), err))
+				return
+			}
+			twin.Device = h.overlay(d)
+			doc := twin.document()
+			asJSON(doc)
+			if !yield(doc, nil) {
+				return
+			}
 		}
 	}
-	return nil
+}
+
+// asJSON turns the times in a twin's document into the strings that JSON has,
+// so that a query sees what services see without a detour over text.
+func asJSON(doc map[string]any) {
+	for key, value := range doc {
+		switch v := value.(type) {
+		case time.Time:
+			doc[key] = v.Format(time.RFC3339Nano)
+		case int64:
+			doc[key] = float64(v)
+		case map[string]any:
+			asJSON(v)
+		}
+	}
 }
 
 // A cursor is what a continuation says: the identity behind which a page goes

@@ -193,7 +193,7 @@ func TestQueryWrong(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	addDevices(t, h, 1)
 	cancel()
-	if _, err := h.Query(ctx, "SELECT * FROM devices", 0, ""); !errors.Is(err, context.Canceled) {
+	if _, err := h.Query(ctx, "SELECT * FROM devices", 0, ""); !errors.Is(err, hub.ErrUnavailable) {
 		t.Errorf("with a cancelled context: %v", err)
 	}
 }
