@@ -86,7 +86,9 @@ func (o Options) pebbleOptions() *pebble.Options {
 		MemTableSize:                uint64(o.MemTableBytes),
 		MemTableStopWritesThreshold: 3,
 	}
-	p.TargetFileSizes[0] = 8 << 20
+	for i := range p.TargetFileSizes {
+		p.TargetFileSizes[i] = 16 << 20 // what a day's end may leave to be rewritten
+	}
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = 16 << 10
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -38,34 +39,64 @@ func (s *Store) Sweep(ctx context.Context) error {
 	s.mu.Lock()
 	days := s.table.days()
 	s.mu.Unlock()
+	cut := false
 	for _, day := range days {
 		if expired(day, now) {
 			if err := s.sweepDay(ctx, day); err != nil {
 				return fmt.Errorf("store/pebble: sweeping day %d: %w", day, err)
 			}
+			cut = true
 		}
 	}
-	if err := s.sweepIndex(ctx, generation(dayOf(now))); err != nil {
+	some, err := s.sweepIndex(ctx, generation(dayOf(now)))
+	if err != nil {
 		return fmt.Errorf("store/pebble: sweeping the index of IDs: %w", err)
+	}
+	if cut || some {
+		if err := s.rewriteRests(ctx); err != nil {
+			return fmt.Errorf("store/pebble: freeing the space of expired documents: %w", err)
+		}
+	}
+	return nil
+}
+
+// rewriteRests compacts what is left of files that were cut: a few at the edges
+// of the day, which would keep all of their space. A compaction around one key
+// takes the files with that key and their overlap, not the whole range.
+func (s *Store) rewriteRests(ctx context.Context) error {
+	levels, err := s.db.SSTables()
+	if err != nil {
+		return err
+	}
+	for _, tables := range levels {
+		for _, t := range tables {
+			if !t.Virtual {
+				continue
+			}
+			key := t.Smallest.UserKey
+			if err := s.db.Compact(ctx, key, append(slices.Clone(key), 0), false); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
 // sweepIndex removes the generations before the given one: all their documents
-// have expired.
-func (s *Store) sweepIndex(ctx context.Context, live uint32) error {
+// have expired. It reports whether there was anything.
+func (s *Store) sweepIndex(ctx context.Context, live uint32) (some bool, err error) {
 	s.write.Lock()
 	defer s.write.Unlock()
 	span := pebble.KeyRange{Start: dayKey(kindIndex, 0), End: dayKey(kindIndex, live)}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: span.Start, UpperBound: span.End})
 	if err != nil {
-		return err
+		return false, err
 	}
-	some := it.First()
+	some = it.First()
 	if err := errors.Join(it.Error(), it.Close()); err != nil || !some {
-		return err
+		return false, err
 	}
-	return s.db.Excise(ctx, span)
+	return true, s.db.Excise(ctx, span)
 }
 
 // sweepDay cuts the day out of the files, which is durable at once and writes
