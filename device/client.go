@@ -258,3 +258,6 @@ func (c *Client) kick() {
 	default:
 	}
 }
+
+// ID is the device id, or device/module.
+func (c *Client) ID() string { return c.cred.clientID() }

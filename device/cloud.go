@@ -37,7 +37,7 @@ func (c *Client) OnMessage(handle func(ctx context.Context, m CloudMessage) erro
 
 func (c *Client) cloudMessage(s *session, bag []byte, p *mqtt311.Publish) error {
 	m := &CloudMessage{Body: bytes.Clone(p.Payload)}
-	if c.cred.module != "" {
+	if c.cred.ModuleID != "" {
 		input, rest, _ := bytes.Cut(bag, []byte("/"))
 		m.Input, bag = string(input), rest
 	}

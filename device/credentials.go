@@ -1,18 +1,14 @@
 package device
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/url"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/weir-iot/weir/internal/mqtt311"
+	"github.com/weir-iot/weir/internal/sas"
 )
 
 // apiVersion is that of the username, as the SDKs of 2021 and later send it.
@@ -20,87 +16,50 @@ const apiVersion = "2021-04-12"
 
 // credentials are what a connection string says.
 type credentials struct {
-	host      string // of the hub, as tokens and the username name it
-	gateway   string // where to connect instead, or ""
-	device    string
-	module    string
-	key       []byte
-	signature string // a ready token instead of a key
-	x509      bool
-
+	sas.ConnectionString
 	inboxTopic string // of cloud-to-device messages, up to the property bag
 }
 
-// parseConnectionString reads "HostName=…;DeviceId=…;SharedAccessKey=…". Keys
-// match without case; unknown ones are passed over. Errors never show values
-// of secrets.
+// parseConnectionString reads a device's "HostName=…;DeviceId=…;SharedAccessKey=…".
 func parseConnectionString(s string) (credentials, error) {
-	var c credentials
-	var key string
-	for part := range strings.SplitSeq(strings.TrimSpace(s), ";") {
-		name, value, ok := strings.Cut(part, "=")
-		if !ok {
-			if part != "" {
-				return c, errors.New("device: connection string: a part without '=': expected HostName=…;DeviceId=…;SharedAccessKey=…")
-			}
-			continue
-		}
-		switch strings.ToLower(name) {
-		case "hostname":
-			c.host = value
-		case "gatewayhostname":
-			c.gateway = value
-		case "deviceid":
-			c.device = value
-		case "moduleid":
-			c.module = value
-		case "sharedaccesskey":
-			key = value
-		case "sharedaccesssignature":
-			c.signature = value
-		case "x509":
-			c.x509 = strings.EqualFold(value, "true")
-		case "sharedaccesskeyname":
-			return c, errors.New("device: connection string: SharedAccessKeyName makes it a service's: use the device's, with DeviceId")
-		}
-	}
+	cs, err := sas.ParseConnectionString(s)
+	c := credentials{ConnectionString: cs}
 	switch {
-	case c.host == "":
-		return c, errors.New("device: connection string: HostName is missing")
-	case c.device == "":
+	case err != nil:
+		return c, fmt.Errorf("device: %w", err)
+	case c.SharedAccessKeyName != "":
+		return c, errors.New("device: connection string: SharedAccessKeyName makes it a service's: use the device's own")
+	case c.DeviceID == "":
 		return c, errors.New("device: connection string: DeviceId is missing")
-	case len(c.clientID()) > mqtt311.MaxString/8:
-		return c, errors.New("device: connection string: DeviceId or ModuleId is too long")
-	case key == "" && c.signature == "" && !c.x509:
-		return c, errors.New("device: connection string: SharedAccessKey is missing (or x509=true)")
+	case len(c.clientID()) > maxID:
+		return c, fmt.Errorf("device: connection string: DeviceId or ModuleId is longer than %d characters", maxID)
 	}
-	var err error
-	if c.key, err = base64.StdEncoding.DecodeString(key); err != nil {
-		return c, errors.New("device: connection string: SharedAccessKey is not base64: copy it whole, with the '=' at its end")
-	}
-	c.inboxTopic = "devices/" + c.device + "/messages/devicebound/"
-	if c.module != "" {
-		c.inboxTopic = "devices/" + c.device + "/modules/" + c.module + "/inputs/"
+	c.inboxTopic = "devices/" + c.DeviceID + "/messages/devicebound/"
+	if c.ModuleID != "" {
+		c.inboxTopic = "devices/" + c.DeviceID + "/modules/" + c.ModuleID + "/inputs/"
 	}
 	return c, nil
 }
 
+// maxID bounds device and module id together: IoT Hub allows 128 characters each.
+const maxID = 257
+
 func (c *credentials) clientID() string {
-	if c.module == "" {
-		return c.device
+	if c.ModuleID == "" {
+		return c.DeviceID
 	}
-	return c.device + "/" + c.module
+	return c.DeviceID + "/" + c.ModuleID
 }
 
 // hub is the host without a port: the name that tokens and username carry.
-func (c *credentials) hub() string { return withoutPort(c.host) }
+func (c *credentials) hub() string { return withoutPort(c.HostName) }
 
 // address is where to connect: the gateway where there is one, and the port
 // unless the connection string has its own.
 func (c *credentials) address(port string) (host, address string) {
-	target := c.host
-	if c.gateway != "" {
-		target = c.gateway
+	target := c.HostName
+	if c.GatewayHostName != "" {
+		target = c.GatewayHostName
 	}
 	host = withoutPort(target)
 	if host != target && !strings.HasPrefix(target, "[") {
@@ -128,10 +87,10 @@ func withoutPort(host string) string {
 
 // topic is where telemetry goes, up to the property bag.
 func (c *credentials) topic() string {
-	if c.module == "" {
-		return "devices/" + c.device + "/messages/events/"
+	if c.ModuleID == "" {
+		return "devices/" + c.DeviceID + "/messages/events/"
 	}
-	return "devices/" + c.device + "/modules/" + c.module + "/messages/events/"
+	return "devices/" + c.DeviceID + "/modules/" + c.ModuleID + "/messages/events/"
 }
 
 // username names the hub, the device and the client, as the SDKs do.
@@ -153,23 +112,21 @@ func (c *credentials) username(o *Options) string {
 
 // token returns a shared access signature and the moment to replace it, zero
 // where it cannot be replaced. "" with a certificate.
-func (c *credentials) token(o *Options) (token string, renew time.Time) {
-	if c.x509 {
-		return "", time.Time{}
+func (c *credentials) token(o *Options) (token string, renew time.Time, err error) {
+	if c.X509 {
+		return "", time.Time{}, nil
 	}
-	if c.signature != "" {
-		return c.signature, time.Time{}
+	if c.SharedAccessSignature != "" {
+		return c.SharedAccessSignature, time.Time{}, nil
 	}
-	resource := c.hub() + "/devices/" + url.PathEscape(c.device)
-	if c.module != "" {
-		resource += "/modules/" + url.PathEscape(c.module)
+	resource := c.hub() + "/devices/" + c.DeviceID
+	if c.ModuleID != "" {
+		resource += "/modules/" + c.ModuleID
 	}
 	now := o.Now()
-	expires := now.Add(o.TokenLife)
-	sr := url.QueryEscape(resource)
-	se := strconv.FormatInt(expires.Unix(), 10)
-	mac := hmac.New(sha256.New, c.key)
-	fmt.Fprintf(mac, "%s\n%s", sr, se)
-	sig := url.QueryEscape(base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-	return "SharedAccessSignature sr=" + sr + "&sig=" + sig + "&se=" + se, now.Add(o.TokenLife * 85 / 100)
+	token, err = sas.Sign(resource, c.SharedAccessKey, "", now.Add(o.TokenLife))
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("device: signing a token: %w", err)
+	}
+	return token, now.Add(o.TokenLife * 85 / 100), nil
 }

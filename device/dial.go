@@ -105,7 +105,10 @@ func hint(err error) error {
 
 // handshake sends CONNECT and reads CONNACK (MQTT 3.1.1, sections 3.1 and 3.2).
 func (c *Client) handshake(conn net.Conn) (*session, error) {
-	token, renew := c.cred.token(&c.opts)
+	token, renew, err := c.cred.token(&c.opts)
+	if err != nil {
+		return nil, err
+	}
 	packet := mqtt311.AppendConnect(nil, &mqtt311.Connect{
 		ClientID:    c.cred.clientID(),
 		KeepAlive:   uint16(c.opts.KeepAlive / time.Second),

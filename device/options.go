@@ -95,7 +95,7 @@ func (o *Options) complete(cred credentials) error {
 	if o.BackoffMin < 0 || o.BackoffMax < o.BackoffMin {
 		return fmt.Errorf("device: Options.BackoffMin %v and BackoffMax %v: the first must not be above the second", o.BackoffMin, o.BackoffMax)
 	}
-	if cred.x509 && o.Certificate == nil {
+	if cred.X509 && o.Certificate == nil {
 		return fmt.Errorf("device: the connection string says x509=true: set Options.Certificate")
 	}
 	if o.Logger == nil {
