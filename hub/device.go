@@ -3,6 +3,7 @@ package hub
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -76,6 +77,10 @@ func (d Device) LogValue() slog.Value { return slog.StringValue(d.ID().String())
 
 // LogValue shows the type alone.
 func (a Authentication) LogValue() slog.Value { return slog.StringValue(a.Type) }
+
+// Format shows the type alone: a verb that does not fit makes package fmt print
+// what a pointer points to, without asking the fields how.
+func (a Authentication) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, a.Type) }
 
 // LogValue hides the keys.
 func (SymmetricKey) LogValue() slog.Value { return slog.StringValue("***") }

@@ -49,15 +49,16 @@ type Hub struct {
 	limits   Limits
 	metrics  *metrics
 
-	budget   budget
-	pending  sync.Pool // of *pendingSend
-	seed     maphash.Seed
-	shards   [64]shard
-	locks    [256]sync.RWMutex // by device
-	sequence atomic.Int64      // of entries in queues
-	requests atomic.Uint64     // of direct methods
-	feedback feedbackQueue
-	nobody   Policy // keys that nobody has, for a check that must fail in its usual time
+	budget     budget
+	pending    sync.Pool // of *pendingSend
+	seed       maphash.Seed
+	shards     [64]shard
+	locks      [256]sync.RWMutex // by device
+	sequence   atomic.Int64      // of entries in queues
+	generation atomic.Int64      // of the newest identity
+	requests   atomic.Uint64     // of direct methods
+	feedback   feedbackQueue
+	nobody     Policy // keys that nobody has, for a check that must fail in its usual time
 
 	closed atomic.Bool
 	stop   context.CancelFunc

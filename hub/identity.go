@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"math/big"
 	"strconv"
 	"time"
@@ -96,6 +95,9 @@ func (h *Hub) PutDevice(ctx context.Context, d *Device, ifMatch string) (*Device
 	if err != nil {
 		return nil, err
 	}
+	if current == nil {
+		next.setGeneration(h.newGeneration())
+	}
 	if err := h.writeDevice(ctx, current, next); err != nil {
 		return nil, err
 	}
@@ -137,7 +139,7 @@ func (h *Hub) roomForModule(ctx context.Context, id ID) error {
 func (d *Device) next(current *Device, auth *Authentication, now time.Time) (*Device, error) {
 	n := &Device{
 		DeviceID: d.DeviceID, ModuleID: d.ModuleID,
-		ETag: newETag(), GenerationID: newGeneration(now),
+		ETag:   newETag(),
 		Status: d.Status, StatusReason: d.StatusReason,
 		Authentication: auth, Capabilities: d.Capabilities,
 		DeviceScope: d.DeviceScope, ParentScopes: d.ParentScopes, ManagedBy: d.ManagedBy,
@@ -156,9 +158,6 @@ func (d *Device) next(current *Device, auth *Authentication, now time.Time) (*De
 		}
 		if n.Capabilities == nil {
 			n.Capabilities = &Capabilities{}
-		}
-		if n.Capabilities.IotEdge && n.DeviceScope == "" {
-			n.DeviceScope = fmt.Sprintf("ms-azure-iot-edge://%s-%s", n.DeviceID, n.GenerationID)
 		}
 	}
 	if current != nil {
@@ -300,8 +299,22 @@ func newETag() string {
 	return base64.StdEncoding.EncodeToString([]byte(n.String()))
 }
 
-// newGeneration is the time in .NET ticks, which grow for ever.
-func newGeneration(now time.Time) string {
+// newGeneration is the time in .NET ticks, and higher than the one before.
+func (h *Hub) newGeneration() int64 {
 	const toUnix = 621_355_968_000_000_000
-	return strconv.FormatInt(toUnix+now.UnixNano()/100, 10)
+	for {
+		last := h.generation.Load()
+		next := max(last+1, toUnix+h.now().UnixNano()/100)
+		if h.generation.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
+// setGeneration also names the scope of an edge device after it.
+func (d *Device) setGeneration(n int64) {
+	d.GenerationID = strconv.FormatInt(n, 10)
+	if d.Capabilities != nil && d.Capabilities.IotEdge && d.DeviceScope == "" {
+		d.DeviceScope = "ms-azure-iot-edge://" + d.DeviceID + "-" + d.GenerationID
+	}
 }

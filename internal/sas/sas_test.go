@@ -76,7 +76,7 @@ func TestCovers(t *testing.T) {
 		{"localhost/devices/d1", "", false},
 		{"localhost/dev", "devices/d1", false},
 		{"localhost%2Fdevices%2fd1", "devices/d1", true},
-		{"localhost/devices%252Fd1", "devices/d1", false},    // encoded twice
+		{"localhost/devices%252Fd1", "devices/d1", false}, // encoded twice
 		{"localhost/devices/d%2531", "devices/d1", false},
 		{"localhost/devices/../devices/d1", "devices/d1", false},
 	} {
