@@ -217,7 +217,7 @@ func (l *Log) follow(ctx context.Context, fs []follow, yield func(eventlog.Batch
 			continue
 		}
 		for i := range fs {
-			if !yield(l.through(int(fs[i].partition)), nil) {
+			if b, ok := l.through(&fs[i]); ok && !yield(b, nil) {
 				return nil
 			}
 		}
@@ -250,12 +250,17 @@ func (l *Log) take(f *follow) (eventlog.Batch, error) {
 	return b, nil
 }
 
-// through is the promise of an idle partition: what comes is enqueued now or later.
-func (l *Log) through(p int) eventlog.Batch {
+// through is the promise to a reader that has read everything: what comes is
+// enqueued now or later. It is false where more came meanwhile.
+func (l *Log) through(f *follow) (eventlog.Batch, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now := l.now(); now.After(l.parts[p].enqueued) {
-		l.parts[p].enqueued = now
+	p := &l.parts[f.partition]
+	if f.next != p.next() {
+		return eventlog.Batch{}, false
 	}
-	return eventlog.Batch{Partition: p, Through: l.parts[p].enqueued}
+	if now := l.now(); now.After(p.enqueued) {
+		p.enqueued = now
+	}
+	return eventlog.Batch{Partition: int(f.partition), Through: p.enqueued}, true
 }
