@@ -52,6 +52,8 @@ type Client struct {
 	wg     sync.WaitGroup
 	stats  counters
 
+	waiters sync.Pool // of *waiter
+
 	wake  chan struct{} // capacity 1: the writer has something to do
 	space chan struct{} // capacity 1: the window has room; baton between senders
 
@@ -108,6 +110,7 @@ func New(connectionString string, o Options) (*Client, error) {
 		changed: make(chan struct{}),
 		window:  newWindow(o.Window, o.WindowBytes),
 	}
+	c.waiters.New = newWaiter
 	c.requests.init()
 	c.inbox.init()
 	c.ctx, c.cancel = context.WithCancel(context.Background())

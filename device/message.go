@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 	"unsafe"
 
@@ -29,11 +28,11 @@ type Message struct {
 // Send hands a message to the hub and waits until the hub has acknowledged it.
 // When ctx ends first the message stays on its way, and may still arrive.
 func (c *Client) Send(ctx context.Context, m Message) error {
-	w := waiters.Get().(*waiter)
+	w := c.waiters.Get().(*waiter)
 	c.SendAsync(ctx, m, w.done)
 	select {
 	case err := <-w.result:
-		waiters.Put(w)
+		c.waiters.Put(w)
 		return err
 	case <-ctx.Done():
 		return fmt.Errorf("device: message not acknowledged yet: %w", ctx.Err())
@@ -47,11 +46,11 @@ type waiter struct {
 	done   func(error)
 }
 
-var waiters = sync.Pool{New: func() any {
+func newWaiter() any {
 	w := &waiter{result: make(chan error, 1)}
 	w.done = func(err error) { w.result <- err }
 	return w
-}}
+}
 
 // SendBatch sends the messages in order, as many at a time as the window lets,
 // and waits for all. IoT Hub's MQTT has no batches: each stays a message of its
