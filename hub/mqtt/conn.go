@@ -94,12 +94,8 @@ func (c *conn) recover() {
 // open authenticates the connection; false: it is refused.
 func (c *conn) open() bool {
 	m := c.srv.metrics
-	deadline := time.Now().Add(c.srv.opt.ConnectTimeout)
-	_ = c.nc.SetDeadline(deadline)
-	ctx, cancel := context.WithDeadline(c.ctx, deadline)
-	defer cancel()
-
-	certificates, err := handshake(ctx, c.nc)
+	_ = c.nc.SetDeadline(time.Now().Add(c.srv.opt.ConnectTimeout))
+	certificates, err := handshake(c.ctx, c.nc)
 	if err != nil {
 		m.connects.WithLabelValues("tls").Inc()
 		c.srv.opt.Logger.Debug("tls handshake failed", "remote", c.nc.RemoteAddr(), "error", err)
@@ -108,7 +104,7 @@ func (c *conn) open() bool {
 	if certificates == nil {
 		certificates = c.from.certificates
 	}
-	result, err := c.connect(ctx, certificates)
+	result, err := c.connect(certificates)
 	m.connects.WithLabelValues(result).Inc()
 	if err != nil {
 		c.countError(err)

@@ -15,7 +15,7 @@ import (
 
 // connect reads CONNECT, authenticates and answers. It returns the result for
 // the metric, and the reason of a refusal.
-func (c *conn) connect(ctx context.Context, certificates []*x509.Certificate) (result string, err error) {
+func (c *conn) connect(certificates []*x509.Certificate) (result string, err error) {
 	p, err := c.readConnect()
 	switch {
 	case errors.Is(err, mqtt311.ErrProtocol):
@@ -39,6 +39,8 @@ func (c *conn) connect(ctx context.Context, certificates []*x509.Certificate) (r
 	if err != nil {
 		return "will", err
 	}
+	ctx, cancel := context.WithTimeout(c.ctx, c.srv.opt.ConnectTimeout)
+	defer cancel()
 	session, err := c.srv.hub.Connect(ctx, hub.Credential{
 		ID:           u.id,
 		HostName:     u.host,

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"strings"
 
+	"github.com/weir-iot/weir/hub"
 	"github.com/weir-iot/weir/internal/mqtt311"
 	"github.com/weir-iot/weir/telemetry"
 )
@@ -61,8 +62,7 @@ func (c *conn) withRequestID(topic []byte, query string, do func(rid string)) er
 	return nil
 }
 
-// systemKeys maps the names of system properties in a bag to those of a
-// Message. Message id, content type and encoding have fields of their own; the
+// systemKey maps the name of a system property in a bag to that of a Message. Message id, content type and encoding have fields of their own; the
 // identity ($.cdid, $.cmid) is never the sender's to say.
 func systemKey(name string) (key string, ok bool) {
 	switch name {
@@ -120,8 +120,9 @@ func properties(m *telemetry.Message, bag mqtt311.Bag, sys, app []telemetry.Prop
 			}
 		}
 	}
-	if len(sys) > sys0 {
-		m.System = sys[sys0:len(sys):len(sys)]
+	if n := len(sys); n > sys0 {
+		sys = append(sys, make([]telemetry.Property, hub.StampedProperties)...) // room for the hub's
+		m.System = sys[sys0:n:len(sys)]
 	}
 	if len(app) > app0 {
 		m.Properties = app[app0:len(app):len(app)]
