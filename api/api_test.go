@@ -74,6 +74,13 @@ func get(h http.Handler, target string, edit ...func(*http.Request)) *httptest.R
 func fill(t testing.TB, device string, n int, every time.Duration) store.Store {
 	t.Helper()
 	st := storemem.New(clock)
+	put(t, st, device, n, every)
+	return st
+}
+
+// put writes n documents of a device, the newest at start.
+func put(t testing.TB, st store.Store, device string, n int, every time.Duration) {
+	t.Helper()
 	docs := make([]store.Document, n)
 	for i := range docs {
 		docs[i] = store.Document{ID: fmt.Sprintf("%06d", i), DeviceID: device, Time: start.Add(-time.Duration(i) * every),
@@ -82,7 +89,6 @@ func fill(t testing.TB, device string, n int, every time.Duration) store.Store {
 	if err := st.Upsert(t.Context(), docs); err != nil {
 		t.Fatal(err)
 	}
-	return st
 }
 
 // TestArticle holds the answers to what the article's FastAPI program answers, byte for byte but for the white space.

@@ -21,97 +21,32 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/weir-iot/weir/eventlog"
+	"github.com/weir-iot/weir/eventlog/mem"
 	"github.com/weir-iot/weir/telemetry"
 )
 
-// script is a log of two partitions whose retention the test decides.
-type script struct {
-	mu      sync.Mutex
-	records [2][]telemetry.Message
-	oldest  [2]int64
-	grown   chan struct{} // closed and replaced by add
-	err     error         // ends every read
-	most    int           // messages of one batch; 0: all
+// liveLog is a log of two partitions.
+type liveLog struct{ *mem.Log }
+
+func newLog(o mem.Options) liveLog {
+	o.Partitions = 2
+	return liveLog{mem.New(o)}
 }
 
-func newScript() *script { return &script{grown: make(chan struct{})} }
-
-func (s *script) add(device, body string, props ...telemetry.Property) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := eventlog.Partition(device, len(s.records))
-	s.records[p] = append(s.records[p], telemetry.Message{DeviceID: device, Body: []byte(body), Properties: props,
-		Partition: p, Seq: int64(len(s.records[p])), EnqueuedAt: time.Now()})
-	close(s.grown)
-	s.grown = make(chan struct{})
+func (l liveLog) add(device, body string, props ...telemetry.Property) {
+	msgs := []telemetry.Message{{DeviceID: device, Body: []byte(body), Properties: props}}
+	l.Append(msgs, func(err error) {
+		if err != nil {
+			panic(err) // memory takes everything
+		}
+	})
 }
 
-func (s *script) Partitions(context.Context) (int, error) { return len(s.records), nil }
+// broken is a log whose reads end with an error.
+type broken struct{ eventlog.Reader }
 
-func (s *script) Read(ctx context.Context, from, _ eventlog.Positions) iter.Seq2[eventlog.Batch, error] {
-	return func(yield func(eventlog.Batch, error) bool) {
-		next := map[int]int64{}
-		for p, pos := range from {
-			next[p] = s.seek(p, pos)
-		}
-		for {
-			batches, grown, err := s.since(next)
-			for _, b := range batches {
-				if !yield(b, nil) {
-					return
-				}
-			}
-			if err != nil {
-				yield(eventlog.Batch{}, err)
-				return
-			}
-			if len(batches) > 0 {
-				continue
-			}
-			select {
-			case <-grown:
-			case <-ctx.Done():
-				yield(eventlog.Batch{}, ctx.Err())
-				return
-			}
-		}
-	}
-}
-
-func (s *script) seek(p int, pos eventlog.Position) int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch pos.Kind {
-	case eventlog.KindAfter:
-		return pos.Seq + 1
-	case eventlog.KindLatest:
-		return int64(len(s.records[p]))
-	case eventlog.KindAt:
-		i := slices.IndexFunc(s.records[p], func(m telemetry.Message) bool { return !m.EnqueuedAt.Before(pos.Time) })
-		if i < 0 {
-			i = len(s.records[p])
-		}
-		return int64(i)
-	}
-	return s.oldest[p]
-}
-
-func (s *script) since(next map[int]int64) (batches []eventlog.Batch, grown <-chan struct{}, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for p, n := range next {
-		if n < s.oldest[p] {
-			return nil, nil, eventlog.ErrTrimmed{Partition: p, Oldest: s.oldest[p]}
-		}
-		if msgs := s.records[p][n:]; len(msgs) > 0 {
-			if s.most > 0 {
-				msgs = msgs[:min(s.most, len(msgs))]
-			}
-			batches = append(batches, eventlog.Batch{Partition: p, Messages: slices.Clone(msgs)})
-			next[p] += int64(len(msgs))
-		}
-	}
-	return batches, s.grown, s.err
+func (broken) Read(context.Context, eventlog.Positions, eventlog.Positions) iter.Seq2[eventlog.Batch, error] {
+	return func(yield func(eventlog.Batch, error) bool) { yield(eventlog.Batch{}, io.ErrUnexpectedEOF) }
 }
 
 // event is one server-sent event as a browser would dispatch it.
@@ -247,7 +182,7 @@ func TestLiveFilters(t *testing.T) {
 		{fmt.Sprintf("?partition=%d", eventlog.Partition("b", 2)), []string{"b 2"}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			log := newScript()
+			log := newLog(mem.Options{})
 			log.add("a", "0") // before the tail: not shown
 			tail := tailing(t, liveHandler(t, log, Options{}), "/live"+c.query, "")
 			synctest.Wait()
@@ -270,7 +205,7 @@ func TestLiveFilters(t *testing.T) {
 // also of partitions from which it had seen nothing.
 func TestLiveResumes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := newScript()
+		log := newLog(mem.Options{})
 		h := liveHandler(t, log, Options{})
 		a, b := "a", "b" // in different partitions
 		if eventlog.Partition(a, 2) == eventlog.Partition(b, 2) {
@@ -299,7 +234,7 @@ func TestLiveResumes(t *testing.T) {
 // at most idEvery events again.
 func TestLiveIdsAreDense(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := newScript()
+		log := newLog(mem.Options{})
 		for i := range 200 {
 			log.add("a", fmt.Sprint(i))
 		}
@@ -343,28 +278,28 @@ func TestLiveReadsWhatItMust(t *testing.T) {
 
 func TestLiveSaysWhatRetentionTook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := newScript()
-		for i := range 5 {
-			log.add("a", fmt.Sprint(i))
+		log := newLog(mem.Options{MaxBytes: 20})
+		for i := range 30 {
+			log.add("a", fmt.Sprint(10+i))
 		}
 		p := eventlog.Partition("a", 2)
-		log.oldest[p] = 3
 		tail := tailing(t, liveHandler(t, log, Options{}), fmt.Sprintf("/live?after=%d-0", p), "")
-		if e := tail.next(t); e.name != "gap" || e.data != fmt.Sprintf(`{"partition":%d,"oldest":3}`, p) {
-			t.Errorf("%+v", e)
+		e := tail.next(t)
+		var g gap
+		if err := json.Unmarshal([]byte(e.data), &g); err != nil || e.name != "gap" || g.Partition != p || g.Oldest < 10 {
+			t.Fatalf("%+v", e)
 		}
-		if diff := cmp.Diff([]string{"a 3", "a 4"}, tail.bodies(t, 2)); diff != "" {
-			t.Error(diff)
+		want := fmt.Sprintf("a %d", 10+g.Oldest)
+		if got := tail.bodies(t, 1); got[0] != want {
+			t.Errorf("%s follows the gap, want %s", got[0], want)
 		}
 	})
 }
 
 func TestLiveEndsWithTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := newScript()
-		log.err = io.ErrUnexpectedEOF
 		for _, query := range []string{"", "?every=1000"} {
-			tail := tailing(t, liveHandler(t, log, Options{}), "/live"+query, "")
+			tail := tailing(t, liveHandler(t, broken{newLog(mem.Options{})}, Options{}), "/live"+query, "")
 			e := tail.next(t)
 			if e.name != "error" || strings.Contains(e.data, "EOF") {
 				t.Errorf("%q: %+v", query, e)
@@ -380,7 +315,7 @@ func TestLiveEndsWithTheLog(t *testing.T) {
 // TestLiveCondensed: one message per device and interval, and all are counted.
 func TestLiveCondensed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := newScript()
+		log := newLog(mem.Options{})
 		log.add("a", "0")
 		time.Sleep(time.Second)
 		tail := tailing(t, liveHandler(t, log, Options{}), "/live?every=1000&from="+fmt.Sprint(time.Now().Unix()-10), "")
@@ -430,7 +365,7 @@ func TestLiveCondensedIsBounded(t *testing.T) {
 
 func TestLiveTailsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := liveHandler(t, newScript(), Options{MaxTails: 2})
+		h := liveHandler(t, newLog(mem.Options{}), Options{MaxTails: 2})
 		first := tailing(t, h, "/live", "")
 		tailing(t, h, "/live", "")
 		if w := get(h, "/live"); w.Code != 429 || !strings.Contains(w.Body.String(), "2 live tails") {
@@ -444,7 +379,7 @@ func TestLiveTailsAreBounded(t *testing.T) {
 
 func TestLiveHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tail := tailing(t, liveHandler(t, newScript(), Options{}), "/live", "")
+		tail := tailing(t, liveHandler(t, newLog(mem.Options{}), Options{}), "/live", "")
 		began := time.Now()
 		if _, ok := tail.block(); !ok || time.Since(began) != heartbeat {
 			t.Errorf("after %v, open: %v", time.Since(began), ok)
@@ -455,10 +390,9 @@ func TestLiveHeartbeat(t *testing.T) {
 // TestSlowClientIsCut: a client that does not read loses its connection, and
 // its tail stops reading the log meanwhile.
 func TestSlowClientIsCut(t *testing.T) {
-	log := newScript()
-	log.most = 10
-	for range 200 {
-		log.add("a", `"`+strings.Repeat("x", 100_000)+`"`)
+	log := newLog(mem.Options{})
+	for range 2000 {
+		log.add("a", `"`+strings.Repeat("x", 20_000)+`"`)
 	}
 	s, err := newServer(Options{Store: failing{}, Hub: anyHub, Log: log})
 	if err != nil {
@@ -484,8 +418,8 @@ func TestSlowClientIsCut(t *testing.T) {
 	if err := s.metrics.slow.Write(&cut); err != nil || cut.Counter.GetValue() != 1 {
 		t.Errorf("%v slow tails were counted (%v)", cut.Counter.GetValue(), err)
 	}
-	if read := tl.from[eventlog.Partition("a", 2)].Seq; read > 100 {
-		t.Errorf("the tail read up to record %d while its client read none", read)
+	if read := tl.from[eventlog.Partition("a", 2)].Seq; read > 1500 {
+		t.Errorf("the tail read up to record %d of 2000 while its client read none", read)
 	}
 }
 
