@@ -95,7 +95,7 @@ func parsePolicies(b []byte) (*Policies, int64, error) {
 		return nil, int64(len(b)), errors.New("the array does not end")
 	}
 	if end := dec.InputOffset(); len(bytes.TrimSpace(b[end:])) > 0 {
-		return nil, end, errors.New("something stands behind the array")
+		return nil, nextElement(b, end), errors.New("something stands behind the array")
 	}
 	if len(p.byName) == 0 {
 		return nil, 0, errors.New("there is no policy")
