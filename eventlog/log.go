@@ -45,6 +45,18 @@ func (e ErrTrimmed) Error() string {
 	return fmt.Sprintf("eventlog: partition %d: position was removed by retention; the oldest kept is %d: read from Oldest() or raise retention", e.Partition, e.Oldest)
 }
 
+// ErrAhead ends a read whose position is behind a record that the log never had,
+// or lost: it is another log than the position was taken from, or one of a lossy
+// level after a crash of the machine.
+type ErrAhead struct {
+	Partition int
+	Next      int64 // the sequence number of the next record
+}
+
+func (e ErrAhead) Error() string {
+	return fmt.Sprintf("eventlog: partition %d: position is ahead of the log, whose next record is %d: was the log replaced or lost? Read from Oldest() or Latest()", e.Partition, e.Next)
+}
+
 // A Position is a place in one partition, between two records: by sequence
 // number or by enqueue time, never by byte offset. The zero Position is Oldest.
 type Position struct {
@@ -94,7 +106,10 @@ type Positions map[int]Position
 
 // A Batch is a run of consecutive messages of one partition, valid until the
 // next iteration. An empty batch carries Through alone: no later record of that
-// partition is enqueued earlier than that.
+// partition is enqueued earlier than that, also after a restart. A reader gets
+// one for each partition that it follows when it has everything that is
+// durable, at most every 100 ms, and while nothing comes in about once a second.
+// Through never goes back within a read, but it may stay.
 type Batch struct {
 	Partition int
 	Messages  []telemetry.Message
@@ -121,8 +136,9 @@ type Reader interface {
 	// within each, to the end positions if until names them, else for ever. Only
 	// durable records are read. until's After(n) is inclusive of n; Latest is
 	// resolved when the read begins. The sequence ends without error when all
-	// are reached; with ctx's error when it is cancelled; with ErrTrimmed or
-	// ErrClosed.
+	// are reached; with ctx's error when it is cancelled; with ErrTrimmed,
+	// ErrAhead or ErrClosed. Records that damage made unreadable are missing
+	// from the sequence numbers; that is no error of the read.
 	Read(ctx context.Context, from, until Positions) iter.Seq2[Batch, error]
 }
 
