@@ -32,7 +32,6 @@ var (
 	ErrArgument            = &Error{400, 400004, "ArgumentInvalid", "the request is malformed"}
 	ErrUnauthorized        = &Error{401, 401002, "IotHubUnauthorizedAccess", "Unauthorized"}
 	ErrQueueFull           = &Error{403, 403004, "DeviceMaximumQueueDepthExceeded", "the device has 50 cloud-to-device messages waiting"}
-	ErrTooManyModules      = &Error{403, 403008, "TooManyModulesOnDevice", "the device has 20 modules"}
 	ErrDeviceNotFound      = &Error{404, 404001, "DeviceNotFound", "device not registered"}
 	ErrModuleNotFound      = &Error{404, 404010, "ModuleNotFound", "module not registered"}
 	ErrDeviceNotOnline     = &Error{404, 404103, "DeviceNotOnline", "the operation failed because the requested device isn't online"}
@@ -41,6 +40,7 @@ var (
 	ErrPrecondition        = &Error{412, 412001, "PreconditionFailed", "If-Match does not match the current etag"}
 	ErrLockLost            = &Error{412, 412002, "DeviceMessageLockLost", "the lock on that message is not held any more"}
 	ErrTooLarge            = &Error{413, 413001, "MessageTooLarge", "the message is too large"}
+	ErrTooManyModules      = &Error{413, 413003, "TooManyModulesOnDevice", "the device has 20 modules"}
 	ErrThrottled           = &Error{429, 429001, "ThrottlingException", "too many requests"}
 	ErrServer              = &Error{500, 500001, "ServerError", "internal error"}
 	ErrUnavailable         = &Error{503, 503001, "ServiceUnavailable", "the hub is stopping or its log takes no more messages"}

@@ -206,6 +206,9 @@ func (h *Hub) expire(ctx context.Context, q *queue, now time.Time) error {
 
 // drop removes those items for good, with their feedback. q is locked.
 func (h *Hub) drop(ctx context.Context, q *queue, o outcome, which func(*item) bool) (int, error) {
+	if !slices.ContainsFunc(q.items, which) {
+		return 0, nil
+	}
 	var changes []Change
 	var records []feedbackItem
 	dropped := map[*item]bool{}
@@ -219,9 +222,6 @@ func (h *Hub) drop(ctx context.Context, q *queue, o outcome, which func(*item) b
 			changes = append(changes, PutEntry{entry})
 			records = append(records, record)
 		}
-	}
-	if len(changes) == 0 {
-		return 0, nil
 	}
 	if err := h.registry.Write(ctx, changes...); err != nil {
 		return 0, h.failure("removing messages", ID{Device: q.device}, err)

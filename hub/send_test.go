@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,11 +145,11 @@ func TestSendWaitsForAFullLog(t *testing.T) {
 // countingRegistry counts writes.
 type countingRegistry struct {
 	hub.Registry
-	writes int
+	writes atomic.Int64
 }
 
 func (r *countingRegistry) Write(ctx context.Context, changes ...hub.Change) error {
-	r.writes++
+	r.writes.Add(1)
 	return r.Registry.Write(ctx, changes...)
 }
 
@@ -157,13 +159,13 @@ func TestActivityIsWrittenInBatches(t *testing.T) {
 		h := newHub(t, func(o *hub.Options) { counting.Registry = o.Registry; o.Registry = counting })
 		d := h.device("d")
 		s, _ := h.connect(d, 0)
-		before := counting.writes
+		before := counting.writes.Load()
 		for range 100 {
 			time.Sleep(100 * time.Millisecond)
 			wantError(t, send(t, s, telemetry.Message{Body: []byte("b")}), nil)
 		}
 		last := time.Now().Truncate(time.Millisecond)
-		if n := counting.writes - before; n < 1 || n > 3 {
+		if n := counting.writes.Load() - before; n < 1 || n > 3 {
 			t.Errorf("%d writes in 10 s, want 2", n)
 		}
 		if got := h.get(d.ID()).LastActivityTime; !got.Equal(last) {
@@ -228,4 +230,39 @@ func BenchmarkConnect(b *testing.B) {
 		}
 		s.Close()
 	}
+}
+
+// BenchmarkIdleSession measures what a connected device that is silent costs
+// the hub in memory, its door left out.
+func BenchmarkIdleSession(b *testing.B) {
+	const devices = 10_000
+	h := newHub(b)
+	credentials := make([]hub.Credential, devices)
+	for n := range credentials {
+		d := h.device(fmt.Sprintf("device-%05d", n))
+		credentials[n] = hub.Credential{ID: d.ID(), Token: token(b, d, time.Hour)}
+	}
+	r := newDoor()
+	for b.Loop() {
+		before := heap()
+		sessions := make([]*hub.Session, devices)
+		for n, c := range credentials {
+			var err error
+			if sessions[n], err = h.Connect(b.Context(), c, r); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(heap()-before)/devices, "B/session")
+		for _, s := range sessions {
+			s.Close()
+		}
+	}
+}
+
+// heap is the number of bytes in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -211,10 +211,16 @@ func (sh *shard) written(changes []Change) {
 	defer sh.mu.Unlock()
 	for _, c := range changes {
 		p := c.(PutActivity)
-		if a, ok := sh.idle[p.ID]; ok && a.Last.Equal(p.Activity.Last) {
+		if a, ok := sh.idle[p.ID]; ok && a.coveredBy(p.Activity) {
 			delete(sh.idle, p.ID)
 		}
 	}
+}
+
+// coveredBy says whether b tells all that a does.
+func (a Activity) coveredBy(b Activity) bool {
+	return a.Last.Equal(b.Last) &&
+		(a.ConnectionStateUpdated.IsZero() || a.ConnectionStateUpdated.Equal(b.ConnectionStateUpdated))
 }
 
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

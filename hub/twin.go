@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
-	"iter"
 	"time"
 )
 
@@ -65,33 +63,6 @@ func (h *Hub) TwinOf(ctx context.Context, id ID) (*Twin, error) {
 	}
 	h.overlay(t.Device)
 	return t, nil
-}
-
-// twins yields the twins of all devices, or of all modules, in order of id.
-func (h *Hub) twins(ctx context.Context, modules bool) iter.Seq2[*Twin, error] {
-	return func(yield func(*Twin, error) bool) {
-		for d, err := range h.registry.Devices(ctx, ID{}) {
-			if err != nil {
-				yield(nil, h.failure("listing devices", ID{}, err))
-				return
-			}
-			if modules != (d.ModuleID != "") {
-				continue
-			}
-			t, err := h.registry.Twin(ctx, d.ID())
-			if errors.Is(err, d.ID().NotFound()) {
-				continue // deleted meanwhile
-			}
-			if err != nil {
-				yield(nil, h.failure("reading a twin", d.ID(), err))
-				return
-			}
-			t.Device = h.overlay(d)
-			if !yield(t, nil) {
-				return
-			}
-		}
-	}
 }
 
 func (h *Hub) readTwin(ctx context.Context, id ID) (*Twin, error) {

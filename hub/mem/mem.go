@@ -68,7 +68,7 @@ func (r *Registry) Device(_ context.Context, id hub.ID) (*hub.Device, error) {
 		return nil, err
 	}
 	d := &hub.Device{}
-	if err := json.Unmarshal(rec.device, d); err != nil {
+	if err := d.ReadStored(rec.device); err != nil {
 		return nil, fmt.Errorf("hub/mem: device %s: %w", id, err)
 	}
 	rec.activity.Apply(d)

@@ -149,7 +149,7 @@ func (r *Registry) decodeDevice(id hub.ID, v []byte) (*hub.Device, error) {
 	d := &hub.Device{}
 	_, doc, err := splitETag(v)
 	if err == nil {
-		err = json.Unmarshal(doc, d)
+		err = d.ReadStored(doc)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("hub/pebble: device %s: %w", id, err)
