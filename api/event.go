@@ -112,10 +112,10 @@ func (e *events) event(name string, v any) {
 	e.buf.WriteString("\n\n")
 }
 
-// gap says that retention removed records of a partition unread.
+// gap says that a tail could not go on where it was, and where it does instead.
 type gap struct {
 	Partition int   `json:"partition"`
-	Oldest    int64 `json:"oldest"` // the first sequence number that follows
+	Next      int64 `json:"next"` // the first sequence number that follows
 }
 
 // rate counts what passed a condensed tail's filter in one interval.

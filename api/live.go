@@ -70,7 +70,7 @@ func (s *server) registerLive() {
 	huma.Register(s.huma, huma.Operation{
 		OperationID: "live", Method: http.MethodGet, Path: livePath,
 		Summary: "Live tail of the log as server-sent events", Tags: []string{"live"},
-		Description: "Events are named message, rate, gap (retention removed what the tail had not read yet) or error. " +
+		Description: "Events are named message, rate, gap (retention removed what the tail had not read yet, or the id is of another log) or error. " +
 			"An application property p is filtered by the query parameter property.p=value. " +
 			"An event id names a place in every partition (partition-seq, joined by dots, and when the tail began); a client " +
 			"that reconnects with Last-Event-ID misses nothing and may see up to 64 events again: partition and seq tell them.",
@@ -348,16 +348,29 @@ func (t *tail) read(ctx context.Context, use func(eventlog.Batch) bool) error {
 // stream ends or has a gap.
 func (t *tail) resume(err error) bool {
 	var trimmed eventlog.ErrTrimmed
+	var ahead eventlog.ErrAhead
 	switch {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, eventlog.ErrClosed):
 		return false
 	case errors.As(err, &trimmed):
-		t.events.event("gap", gap{trimmed.Partition, trimmed.Oldest})
-		t.from[trimmed.Partition] = eventlog.After(trimmed.Oldest - 1)
+		t.jump(trimmed.Partition, trimmed.Oldest)
+		return true
+	case errors.As(err, &ahead): // the id is of a log that is no more
+		t.jump(ahead.Partition, ahead.Next)
 		return true
 	default:
 		t.Logger.Error("live tail stopped", "error", err)
 		t.events.event("error", map[string]string{"detail": "the log can no longer be read: the node's log says why"})
 		return false
+	}
+}
+
+// jump goes on with the record next of a partition, and tells the client.
+func (t *tail) jump(partition int, next int64) {
+	t.events.event("gap", gap{partition, next})
+	t.from[partition] = eventlog.After(next - 1)
+	delete(t.events.place.after, partition)
+	if next > 0 {
+		t.events.place.after[partition] = next - 1
 	}
 }

@@ -286,12 +286,43 @@ func TestLiveSaysWhatRetentionTook(t *testing.T) {
 		tail := tailing(t, liveHandler(t, log, Options{}), fmt.Sprintf("/live?after=%d-0", p), "")
 		e := tail.next(t)
 		var g gap
-		if err := json.Unmarshal([]byte(e.data), &g); err != nil || e.name != "gap" || g.Partition != p || g.Oldest < 10 {
+		if err := json.Unmarshal([]byte(e.data), &g); err != nil || e.name != "gap" || g.Partition != p || g.Next < 10 {
 			t.Fatalf("%+v", e)
 		}
-		want := fmt.Sprintf("a %d", 10+g.Oldest)
+		want := fmt.Sprintf("a %d", 10+g.Next)
 		if got := tail.bodies(t, 1); got[0] != want {
 			t.Errorf("%s follows the gap, want %s", got[0], want)
+		}
+	})
+}
+
+// replaced is a log that was made anew: places of the old one are ahead of it.
+type replaced struct{ liveLog }
+
+func (r replaced) Read(ctx context.Context, from, until eventlog.Positions) iter.Seq2[eventlog.Batch, error] {
+	for p, pos := range from {
+		if pos.Kind == eventlog.KindAfter && pos.Seq >= 1000 {
+			return func(yield func(eventlog.Batch, error) bool) {
+				yield(eventlog.Batch{}, eventlog.ErrAhead{Partition: p, Next: 1})
+			}
+		}
+	}
+	return r.liveLog.Read(ctx, from, until)
+}
+
+// TestLiveForgetsAnotherLog: an id of a log that is no more does not keep a client out.
+func TestLiveForgetsAnotherLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := replaced{newLog(mem.Options{})}
+		log.add("a", "0")
+		p := eventlog.Partition("a", 2)
+		tail := tailing(t, liveHandler(t, log, Options{}), "/live", fmt.Sprintf("%d-1000@1", p))
+		if e := tail.next(t); e.name != "gap" || e.data != fmt.Sprintf(`{"partition":%d,"next":1}`, p) {
+			t.Errorf("%+v", e)
+		}
+		log.add("a", "1")
+		if diff := cmp.Diff([]string{"a 1"}, tail.bodies(t, 1)); diff != "" {
+			t.Error(diff)
 		}
 	})
 }
