@@ -72,7 +72,7 @@ func TestConnectSaysWhatTheSDKsSay(t *testing.T) {
 				if !token.Verify(key) || !token.Covers(strings.SplitN(c.resource, "/", 2)[1]) {
 					t.Errorf("token %s is not one of %s for %s", got.Password, key, c.resource)
 				}
-				if left := token.Expires.Sub(time.Now()); left < 59*time.Minute || left > time.Hour {
+				if left := time.Until(token.Expires); left < 59*time.Minute || left > time.Hour {
 					t.Errorf("the token lives %v, want 1 h", left)
 				}
 			})
