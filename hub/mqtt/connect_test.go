@@ -208,30 +208,35 @@ func TestHalfOpenMemory(t *testing.T) {
 	r := newRig(t, mqtt.Options{HalfOpen: sockets, ConnectTimeout: time.Minute})
 	frame := mqtt311.AppendHeader(nil, mqtt311.Header{Type: mqtt311.CONNECT, Length: 16 << 10})
 	frame = append(frame, make([]byte, 200)...)
-	before := inUse()
-	conns := make([]net.Conn, 0, sockets)
-	defer func() {
-		for _, nc := range conns {
-			_ = nc.Close()
-		}
-	}()
-	for range sockets {
-		nc, err := net.Dial("tcp", r.addr)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range sockets { // they wait in the backlog, so that the clients' side is not measured
+		nc, err := net.DialTimeout("tcp", ln.Addr().String(), time.Second)
 		if err != nil {
-			t.Skip("too few file descriptors: ", err)
+			t.Skip("cannot open that many sockets here: ", err)
 		}
-		conns = append(conns, nc)
+		defer func() { _ = nc.Close() }()
 		if _, err := nc.Write(frame); err != nil {
 			t.Fatal(err)
 		}
 	}
+	before := inUse()
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- r.srv.Serve(ctx, ln) }()
 	for r.metric("weir_mqtt_connections", "") < sockets {
 		runtime.Gosched()
 	}
-	if got := (inUse() - before) / sockets; got > perSocket {
+	got := (inUse() - before) / sockets
+	cancel()
+	if err := <-served; err != nil {
+		t.Error("Serve:", err)
+	}
+	t.Logf("%d bytes a connection", got)
+	if got > perSocket && !raceDetector {
 		t.Errorf("%d bytes a connection, want at most %d", got, perSocket)
-	} else {
-		t.Logf("%d bytes a connection, with the client's side", got)
 	}
 }
 

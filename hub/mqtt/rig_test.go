@@ -358,4 +358,3 @@ func describe(m telemetry.Message) string {
 	fmt.Fprintf(&b, " %q", m.Body)
 	return b.String()
 }
-

@@ -131,8 +131,6 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	defer stop()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 
 	for delay := time.Duration(0); ; {
 		nc, err := ln.Accept()

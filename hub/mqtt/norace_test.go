@@ -1,0 +1,6 @@
+//go:build !race
+
+package mqtt_test
+
+// raceDetector: see race_test.go.
+const raceDetector = false

@@ -1,0 +1,6 @@
+//go:build race
+
+package mqtt_test
+
+// raceDetector tells that memory is not what it is.
+const raceDetector = true
