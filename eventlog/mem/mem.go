@@ -1,12 +1,12 @@
 // Package mem is the log in memory: the same contract as eventlog/disk, for
-// tests and for nodes that keep nothing. It promises order, positions and
-// retention as every engine does, and to lose everything with the process.
+// tests and for nodes that keep nothing. It promises order and positions as
+// every engine does, and to lose everything with the process. It leaves out
+// required consumers: beyond its bound the oldest records go.
 package mem
 
 import (
+	"cmp"
 	"context"
-	"iter"
-	"sort"
 	"sync"
 	"time"
 
@@ -18,77 +18,113 @@ import (
 type Options struct {
 	Partitions int              // default 4
 	MaxBytes   int              // kept at most; older records are removed. Default 256 MiB
+	Budget     int              // the bytes of one Append at most. Default 128 MiB
 	Now        func() time.Time // default time.Now
 }
 
 // Log is a log in memory.
 type Log struct {
-	now func() time.Time
-	max int
+	now    func() time.Time
+	max    int
+	budget int
 
-	mu     sync.Mutex
-	parts  []partition
-	bytes  int
-	closed bool
-	more   chan struct{} // closed and replaced when there is more to read
+	mu       sync.Mutex
+	parts    []partition
+	bytes    int
+	clock    time.Time // the last time given to a record or promised to a reader
+	closed   bool
+	more     chan struct{} // closed and replaced when there is more to read
+	calls    []call        // callbacks that are due, in order
+	draining bool
+}
+
+type call struct {
+	done func(error)
+	err  error
 }
 
 type partition struct {
-	first    int64 // sequence number of records[0]
-	records  []telemetry.Message
-	enqueued time.Time // no record is enqueued earlier
+	first   int64 // sequence number of records[0]
+	records []telemetry.Message
 }
 
 var _ eventlog.Log = (*Log)(nil)
 
 // New returns an empty log.
 func New(o Options) *Log {
-	if o.Partitions == 0 {
-		o.Partitions = 4
+	l := &Log{
+		now: o.Now, max: cmp.Or(o.MaxBytes, 256<<20), budget: cmp.Or(o.Budget, 128<<20),
+		parts: make([]partition, cmp.Or(o.Partitions, 4)), more: make(chan struct{}),
 	}
-	if o.MaxBytes == 0 {
-		o.MaxBytes = 256 << 20
+	if l.now == nil {
+		l.now = time.Now
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	return &Log{now: o.Now, max: o.MaxBytes, parts: make([]partition, o.Partitions), more: make(chan struct{})}
+	return l
 }
 
 // Partitions implements eventlog.Reader.
 func (l *Log) Partitions(context.Context) (int, error) { return len(l.parts), nil }
 
-// Append implements eventlog.Appender: memory is as durable as it gets.
+// Append implements eventlog.Appender: memory is as durable as it gets. done
+// runs before Append returns, unless another Append is running callbacks.
 func (l *Log) Append(msgs []telemetry.Message, done func(error)) {
 	l.mu.Lock()
-	defer l.mu.Unlock() // done runs under it: callbacks keep call order
-	done(l.append(msgs))
+	l.calls = append(l.calls, call{done, l.append(msgs)})
+	if l.draining {
+		l.mu.Unlock()
+		return
+	}
+	l.draining = true
+	for len(l.calls) > 0 {
+		due := l.calls
+		l.calls = nil
+		l.mu.Unlock()
+		for _, c := range due {
+			c.done(c.err)
+		}
+		l.mu.Lock()
+	}
+	l.draining = false
+	l.mu.Unlock()
 }
 
 func (l *Log) append(msgs []telemetry.Message) error {
 	if l.closed {
 		return eventlog.ErrClosed
 	}
+	size := 0
 	for i := range msgs {
-		if msgs[i].Size() > eventlog.MaxMessage {
+		n := msgs[i].Size()
+		if n > eventlog.MaxMessage {
 			return eventlog.ErrTooLarge
 		}
+		size += n
 	}
-	at := l.now()
+	if size > l.budget {
+		return eventlog.ErrFull
+	}
+	at := l.tick()
 	for i := range msgs {
 		m := &msgs[i]
 		m.Partition = eventlog.Partition(m.DeviceID, len(l.parts))
 		p := &l.parts[m.Partition]
-		if at.After(p.enqueued) {
-			p.enqueued = at
-		}
-		m.Seq, m.EnqueuedAt = p.next(), p.enqueued
+		m.Seq, m.EnqueuedAt = p.next(), at
 		p.records = append(p.records, m.Clone())
-		l.bytes += m.Size()
 	}
+	l.bytes += size
 	l.trim()
-	l.wake()
+	if len(msgs) > 0 {
+		l.wake()
+	}
 	return nil
+}
+
+// tick returns the time, which never goes back.
+func (l *Log) tick() time.Time {
+	if now := l.now().UTC().Truncate(time.Microsecond); now.After(l.clock) {
+		l.clock = now
+	}
+	return l.clock
 }
 
 func (p *partition) next() int64 { return p.first + int64(len(p.records)) }
@@ -129,138 +165,4 @@ func (l *Log) Close() error {
 		l.wake()
 	}
 	return nil
-}
-
-// batch bounds how many records a reader takes under the lock.
-const batch = 1024
-
-// throughEvery is the least time between two rounds of empty batches.
-const throughEvery = 100 * time.Millisecond
-
-// Read implements eventlog.Reader.
-func (l *Log) Read(ctx context.Context, from, until eventlog.Positions) iter.Seq2[eventlog.Batch, error] {
-	return func(yield func(eventlog.Batch, error) bool) {
-		l.mu.Lock()
-		follows := l.resolve(from, until)
-		l.mu.Unlock()
-		if err := l.follow(ctx, follows, yield); err != nil {
-			yield(eventlog.Batch{}, err)
-		}
-	}
-}
-
-// A follow is where the read of one partition goes on and ends (inclusive).
-type follow struct{ partition, next, end int64 }
-
-const never = int64(1)<<62 - 1
-
-func (l *Log) resolve(from, until eventlog.Positions) []follow {
-	var fs []follow
-	for p := range l.parts {
-		pos, ok := from[p]
-		if !ok {
-			continue
-		}
-		f := follow{int64(p), l.parts[p].resolve(pos), never}
-		if pos, ok := until[p]; ok {
-			f.end = l.parts[p].resolve(pos) - 1
-		}
-		fs = append(fs, f)
-	}
-	return fs
-}
-
-// resolve returns the sequence number behind a position.
-func (p *partition) resolve(pos eventlog.Position) int64 {
-	switch pos.Kind {
-	case eventlog.KindAfter:
-		return pos.Seq + 1
-	case eventlog.KindAt:
-		return p.first + int64(sort.Search(len(p.records), func(i int) bool { return !p.records[i].EnqueuedAt.Before(pos.Time) }))
-	case eventlog.KindLatest:
-		return p.next()
-	default:
-		return p.first
-	}
-}
-
-func (l *Log) follow(ctx context.Context, fs []follow, yield func(eventlog.Batch, error) bool) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		delivered, open := false, false
-		l.mu.Lock()
-		more := l.more
-		l.mu.Unlock()
-		for i := range fs {
-			f := &fs[i]
-			b, err := l.take(f)
-			if err != nil {
-				return err
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if len(b.Messages) > 0 {
-				delivered = true
-				f.next += int64(len(b.Messages))
-				if !yield(b, nil) {
-					return nil
-				}
-			}
-			open = open || f.next <= f.end
-		}
-		if !open {
-			return nil
-		}
-		if delivered {
-			continue
-		}
-		for i := range fs {
-			if b, ok := l.through(&fs[i]); ok && !yield(b, nil) {
-				return nil
-			}
-		}
-		timer.Reset(throughEvery)
-		select {
-		case <-more:
-		case <-timer.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// take copies the next records of f's partition.
-func (l *Log) take(f *follow) (eventlog.Batch, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p := &l.parts[f.partition]
-	if l.closed {
-		return eventlog.Batch{}, eventlog.ErrClosed
-	}
-	if f.next < p.first {
-		return eventlog.Batch{}, eventlog.ErrTrimmed{Partition: int(f.partition), Oldest: p.first}
-	}
-	last := min(p.next()-1, f.end, f.next+batch-1)
-	b := eventlog.Batch{Partition: int(f.partition), Through: p.enqueued}
-	for seq := f.next; seq <= last; seq++ {
-		b.Messages = append(b.Messages, p.records[seq-p.first])
-	}
-	return b, nil
-}
-
-// through is the promise to a reader that has read everything: what comes is
-// enqueued now or later. It is false where more came meanwhile.
-func (l *Log) through(f *follow) (eventlog.Batch, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p := &l.parts[f.partition]
-	if f.next != p.next() {
-		return eventlog.Batch{}, false
-	}
-	if now := l.now(); now.After(p.enqueued) {
-		p.enqueued = now
-	}
-	return eventlog.Batch{Partition: int(f.partition), Through: p.enqueued}, true
 }
