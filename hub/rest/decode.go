@@ -23,22 +23,34 @@ const (
 
 const jsonType = "application/json; charset=utf-8"
 
-// read appends the body to buf, at most limit bytes, within the door's timeout.
-// A sender that stops amid the body has made a mistake, not we.
+// limitBody gives the sender the door's timeout for its body, read or not: the
+// server itself drains what a handler leaves, without a limit of time. A
+// server that knows no deadlines has a sender that cannot be slow.
+func (c *call) limitBody() {
+	if c.ContentLength != 0 {
+		_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(c.door.timeout))
+	}
+}
+
+// read appends the body to buf, at most limit bytes. A sender that stops amid
+// the body has made a mistake, not we; its connection cannot go on.
 func (c *call) read(buf *bytes.Buffer, limit int64) error {
 	if c.ContentLength > limit {
 		return &http.MaxBytesError{Limit: limit}
 	}
-	conn := http.NewResponseController(c.w)
-	// A server that knows no deadlines has a sender that cannot be slow.
-	_ = conn.SetReadDeadline(time.Now().Add(c.door.timeout))
-	defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
 	_, err := buf.ReadFrom(http.MaxBytesReader(c.w, c.Body, limit))
 	var tooLarge *http.MaxBytesError
-	if err == nil || errors.As(err, &tooLarge) {
+	if errors.As(err, &tooLarge) {
 		return err
 	}
-	return hub.ErrArgument.With("the body ended early: %v", err)
+	if err != nil {
+		c.w.Header().Set("Connection", "close")
+		return hub.ErrArgument.With("the body ended early: %v", err)
+	}
+	if c.ContentLength != 0 {
+		_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{})
+	}
+	return nil
 }
 
 // body reads at most limit bytes.

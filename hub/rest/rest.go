@@ -90,6 +90,7 @@ type call struct {
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{Request: r, w: w, door: d, hub: d.hub, tracked: newTrackingID()}
 	w.Header()["X-Ms-Request-Id"] = []string{c.tracked}
+	c.limitBody()
 	route, err := c.find()
 	name := "none"
 	if route != nil {
