@@ -125,7 +125,6 @@ type testStore struct {
 	mu     sync.Mutex
 	calls  []string
 	refuse func(docs []store.Document) error
-	flush  error
 }
 
 func newTestStore(t *testing.T) *testStore {

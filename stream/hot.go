@@ -100,7 +100,7 @@ func NewHot(log eventlog.Reader, st store.Store, o HotOptions) *Hot {
 // Run follows the log from the store's marks until ctx ends, which is no error;
 // what was read by then is written and flushed. Failures of the store and of
 // the log's reads are retried and shown by Stats; Run ends with an error if the
-// log or the store is closed, or if the store fails until drainTimeout after
+// log or the store is closed, if the store is ahead of the log, or if the store fails until drainTimeout after
 // the end of ctx: the next Run reads what is missing again. Run must not run
 // twice at a time.
 func (h *Hot) Run(ctx context.Context) error {

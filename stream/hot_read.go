@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -105,11 +106,14 @@ func (h *Hot) read(ctx context.Context, q *queue, after []int64) error {
 	for wait := firstWait; ; wait = min(2*wait, longWait) {
 		progress, err := h.follow(ctx, q, r, after)
 		var trimmed eventlog.ErrTrimmed
+		var ahead eventlog.ErrAhead
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, eventlog.ErrClosed):
 			return err
+		case errors.As(err, &ahead):
+			return fmt.Errorf("the store is ahead of the log, which was replaced or lost its end; new records would be taken for old ones: move the store's folder away, and it is filled from the log: %w", err)
 		case errors.As(err, &trimmed) && trimmed.Oldest-1 > after[trimmed.Partition]:
 			h.lost(trimmed, after[trimmed.Partition])
 			after[trimmed.Partition] = trimmed.Oldest - 1

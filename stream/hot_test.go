@@ -244,6 +244,17 @@ func TestHotTrimmed(t *testing.T) {
 	})
 }
 
+// TestHotAheadOfLog ends with the error: to go on would drop new records as old.
+func TestHotAheadOfLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, st := newFakeLog(1), newTestStore(t)
+		log.fail(eventlog.ErrAhead{})
+		if err := NewHot(log, st, HotOptions{}).Run(t.Context()); !errors.As(err, new(eventlog.ErrAhead)) {
+			t.Errorf("Run ended with %v", err)
+		}
+	})
+}
+
 // TestHotReadErrors follows again behind where a read broke off.
 func TestHotReadErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -30,7 +30,8 @@ import (
 
 // Options choose memory against speed; the zero value is for a small server.
 type Options struct {
-	// CacheBytes is the memory for blocks read from disk; 0 is 8 MB.
+	// CacheBytes is the memory for blocks read from disk; 0 is 8 MB. While the
+	// tables in memory take less than they may, blocks may have the rest.
 	CacheBytes int64
 	// MemTableBytes is the size of a table in memory; 0 is 8 MB. Up to three are
 	// held while documents arrive faster than tables are written; an Upsert of
@@ -75,13 +76,13 @@ func (o Options) withDefaults() Options {
 func (o Options) pebbleOptions() *pebble.Options {
 	p := &pebble.Options{
 		Comparer:                    comparer,
-		CacheSize:                   o.CacheBytes + 4*int64(o.MemTableBytes),
+		CacheSize:                   o.CacheBytes + 3*int64(o.MemTableBytes),
 		DisableWAL:                  true,
 		FS:                          o.FS,
 		FormatMajorVersion:          pebble.FormatValueSeparation,
 		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       48,
-		Logger:                      logger{o.Logger},
+		Logger:                      &logger{Logger: o.Logger, now: o.Now},
 		MaxOpenFiles:                256,
 		MemTableSize:                uint64(o.MemTableBytes),
 		MemTableStopWritesThreshold: 3,
@@ -121,16 +122,18 @@ var _ store.Store = (*Store)(nil)
 // Open opens the store in dir, and makes it if there is none.
 func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
+	ctx, cancel := context.WithCancel(context.Background())
+	o.FS = waitForRoom(ctx, o.FS, dir, o.Logger)
 	db, err := pebble.Open(dir, o.pebbleOptions())
 	if err != nil {
+		cancel()
 		return nil, fmt.Errorf("store/pebble: opening %s: %w: if another process uses it, end that one; if it is damaged, move the folder away and the log fills a new one", dir, err)
 	}
-	s := &Store{db: db, now: o.Now, logger: o.Logger, m: newMetrics(o.Metrics, db), marks: make(map[string]int64)}
+	s := &Store{db: db, now: o.Now, logger: o.Logger, m: newMetrics(o.Metrics, db), marks: make(map[string]int64), stop: cancel}
 	if err := s.load(); err != nil {
+		cancel()
 		return nil, errors.Join(fmt.Errorf("store/pebble: opening %s: %w", dir, err), db.Close())
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.stop = cancel
 	s.sweeper.Go(func() { s.sweepEvery(ctx, o.SweepEvery) })
 	return s, nil
 }
@@ -226,17 +229,33 @@ func (s *Store) Close() error {
 }
 
 // logger hands Pebble's messages on. What it tells of each table it writes is
-// of no use to an operator.
-type logger struct{ *slog.Logger }
+// of no use to an operator, and an error that repeats is told once a minute.
+type logger struct {
+	*slog.Logger
+	now func() time.Time
 
-func (logger) Infof(string, ...any) {}
+	mu   sync.Mutex
+	last string
+	at   time.Time
+}
 
-func (l logger) Errorf(format string, args ...any) {
-	l.Error("store: pebble", "error", fmt.Sprintf(format, args...))
+func (*logger) Infof(string, ...any) {}
+
+func (l *logger) Errorf(format string, args ...any) {
+	text, now := fmt.Sprintf(format, args...), l.now()
+	l.mu.Lock()
+	again := text == l.last && now.Sub(l.at) < time.Minute
+	if !again {
+		l.last, l.at = text, now
+	}
+	l.mu.Unlock()
+	if !again {
+		l.Error("store: pebble", "error", text)
+	}
 }
 
 // Fatalf must not return: Pebble calls it where going on would damage the
-// store, and after a failed sync of its manifest.
-func (l logger) Fatalf(format string, args ...any) {
+// store: after a failed write of its manifest. The log has what the store lacks.
+func (*logger) Fatalf(format string, args ...any) {
 	panic(fmt.Sprintf("store/pebble: "+format, args...))
 }

@@ -5,9 +5,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/weir-iot/weir/store"
 	"github.com/weir-iot/weir/store/pebble"
 	"github.com/weir-iot/weir/store/storetest"
@@ -93,6 +96,98 @@ func TestSweepFreesDisk(t *testing.T) {
 	}
 	if left != 60*2 {
 		t.Errorf("%d documents left, want %d", left, 60*2)
+	}
+}
+
+// TestSweepUnderRead removes the day that a running read is looking at: the
+// read goes on with what was there when it began.
+func TestSweepUnderRead(t *testing.T) {
+	clock := storetest.NewClock()
+	s := open(t, t.TempDir(), pebble.Options{Now: clock.Now})
+	defer s.Close()
+	var docs []store.Document
+	for i := range 3000 {
+		docs = append(docs, storetest.Doc("d", fmt.Sprint(i), storetest.Start.Add(time.Duration(i)), `{"some":"text of a few bytes"}`))
+	}
+	if err := s.Upsert(t.Context(), docs); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, err := range s.Read(t.Context(), store.Range{DeviceID: "d"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 1 {
+			clock.Advance(30 * 24 * time.Hour)
+			if err := s.Sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n != len(docs) {
+		t.Errorf("the read gave %d documents of %d", n, len(docs))
+	}
+	if got := storetest.IDs(t, s, store.Range{DeviceID: "d"}); got != "" {
+		t.Errorf("a later read gave %q", got)
+	}
+}
+
+// fullFS is a disk that can be full.
+type fullFS struct {
+	vfs.FS
+	full atomic.Bool
+	hits atomic.Int64
+}
+
+type fullFile struct {
+	vfs.File
+	fs *fullFS
+}
+
+func (f fullFile) Write(p []byte) (int, error) {
+	if f.fs.full.Load() {
+		f.fs.hits.Add(1)
+		return 0, syscall.ENOSPC
+	}
+	return f.File.Write(p)
+}
+
+func (f *fullFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	file, err := f.FS.Create(name, c)
+	return fullFile{file, f}, err
+}
+
+func (f *fullFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	if f.hits.Load() > 0 { // somebody frees space as soon as it is missed
+		f.full.Store(false)
+		return vfs.DiskUsage{AvailBytes: 1 << 40}, nil
+	}
+	return vfs.DiskUsage{}, nil
+}
+
+// TestFullDisk is waited out, and nothing is lost.
+func TestFullDisk(t *testing.T) {
+	fs := &fullFS{FS: vfs.NewMem()}
+	clock := storetest.NewClock()
+	o := pebble.Options{FS: fs, Now: clock.Now}
+	s := open(t, "db", o)
+	for n := range 30 {
+		crashUpsert(s, t, n)
+	}
+	fs.full.Store(true)
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if fs.hits.Load() == 0 {
+		t.Error("the disk was never full: this test proves nothing")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, "db", o)
+	defer s.Close()
+	if mark := checkCrashed(t, s); mark != 29 {
+		t.Errorf("mark %d, want 29", mark)
 	}
 }
 
