@@ -2,12 +2,27 @@ package hub
 
 import "context"
 
-// Statistics counts devices, and connections.
+// Statistics counts devices, and connections. It reads the registry through.
 func (h *Hub) Statistics(ctx context.Context) (Statistics, error) {
-	return Statistics{}, ErrUnavailable
+	s := Statistics{Connected: h.connected()}
+	for d, err := range h.registry.Devices(ctx, ID{}) {
+		if err != nil {
+			return Statistics{}, err
+		}
+		switch {
+		case d.ModuleID != "":
+			continue
+		case d.Status == StatusDisabled:
+			s.Disabled++
+		default:
+			s.Enabled++
+		}
+		s.Total++
+	}
+	return s, nil
 }
 
-// Statistics is a count of the registry and of live sessions.
+// Statistics is a count of the registry's devices and of live sessions.
 type Statistics struct {
 	Total, Enabled, Disabled, Connected int
 }
