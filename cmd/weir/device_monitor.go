@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// maxEvent bounds the bytes of one line of the live tail.
+const maxEvent = 4 << 20
+
+func newDeviceMonitor(g *globals) *cobra.Command {
+	var count int
+	var since time.Duration
+	var properties []string
+	c := &cobra.Command{
+		Use:   "monitor [ID...]",
+		Short: "Print messages as they arrive",
+		Long: `Print the messages of all devices, or of those named, as they arrive: one line per
+message, until interrupted. It reads the live tail of the running weir's API.`,
+		Example: `  weir device monitor
+  weir device monitor pump-1 pump-2 --property alert=true
+  weir device monitor pump-1 --since 10m --count 100 --json`,
+		RunE: func(c *cobra.Command, ids []string) error {
+			query := url.Values{"device": ids}
+			for _, p := range properties {
+				key, value, _ := strings.Cut(p, "=")
+				query.Add("property."+key, value)
+			}
+			if since > 0 {
+				query.Set("from", time.Now().Add(-since).UTC().Format(time.RFC3339))
+			}
+			return g.monitor(c.Context(), query, count)
+		},
+	}
+	c.Flags().IntVar(&count, "count", 0, "stop after so many messages; 0: never")
+	c.Flags().DurationVar(&since, "since", 0, "begin with what arrived that long ago")
+	c.Flags().StringArrayVar(&properties, "property", nil, "only messages with the application property `NAME=VALUE`; may be repeated")
+	return c
+}
+
+func (g *globals) monitor(ctx context.Context, query url.Values, count int) error {
+	if g.serviceConnection() != "" {
+		return errors.New("device monitor reads the API of a weir on this machine: leave out --connection-string (for Azure: az iot hub monitor-events)")
+	}
+	s, err := g.service()
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.state.API+"/live?"+query.Encode(), nil)
+	if err != nil {
+		return fmt.Errorf("making the request: %w", err)
+	}
+	if s.state.APIToken != "" {
+		request.Header.Set("Authorization", "Bearer "+s.state.APIToken)
+	}
+	response, err := new(http.Client).Do(request) // no time limit: it ends with ctx
+	if err != nil {
+		return s.unreachable(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
+		return fmt.Errorf("the API answered %s: %s", response.Status, strings.TrimSpace(string(text)))
+	}
+	return g.follow(response.Body, count)
+}
+
+// follow prints server-sent events until count messages were seen (0: for ever).
+func (g *globals) follow(stream io.Reader, count int) error {
+	lines := bufio.NewScanner(stream)
+	lines.Buffer(make([]byte, 64<<10), maxEvent)
+	event := ""
+	for seen := 0; lines.Scan(); {
+		if name, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+			event = name
+		}
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		if event != "message" {
+			g.say("%s %s", event, data)
+			continue
+		}
+		if err := g.print(json.RawMessage(data), func(w io.Writer) { line(w, []byte(data)) }); err != nil {
+			return err
+		}
+		if seen++; seen == count {
+			return nil
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("the live tail broke off: %w", err)
+	}
+	return errors.New("the live tail ended: weir stopped")
+}
+
+// line writes a message for people: time, device, properties, body.
+func line(w io.Writer, data []byte) {
+	var m struct {
+		DeviceID   string          `json:"deviceId"`
+		ModuleID   string          `json:"moduleId"`
+		EnqueuedAt time.Time       `json:"enqueuedAt"`
+		Properties json.RawMessage `json:"properties"`
+		Body       json.RawMessage `json:"body"`
+		Text       *string         `json:"text"`
+		Base64     string          `json:"base64"`
+	}
+	if json.Unmarshal(data, &m) != nil {
+		fmt.Fprintln(w, string(data))
+		return
+	}
+	id := m.DeviceID
+	if m.ModuleID != "" {
+		id += "/" + m.ModuleID
+	}
+	body := string(m.Body)
+	if m.Text != nil {
+		body = fmt.Sprintf("%q", *m.Text) // a device must not write to the terminal as it likes
+	} else if m.Base64 != "" {
+		body = "base64:" + m.Base64
+	}
+	fmt.Fprintf(w, "%s  %s  %s", m.EnqueuedAt.Local().Format("15:04:05.000"), id, body)
+	if len(m.Properties) > 0 {
+		fmt.Fprintf(w, "  %s", m.Properties)
+	}
+	fmt.Fprintln(w)
+}

@@ -1,0 +1,140 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/weir-iot/weir/config"
+	"github.com/weir-iot/weir/hub"
+	"github.com/weir-iot/weir/internal/pki"
+)
+
+// A Finding is the result of one check: a Problem stops a start, a Notice does not.
+type Finding struct {
+	Subject string `json:"subject"`
+	Detail  string `json:"detail,omitempty"`
+	Notice  string `json:"notice,omitempty"`
+	Problem string `json:"problem,omitempty"`
+}
+
+// Verdict is "ok", "note" or "wrong".
+func (f Finding) Verdict() string {
+	switch {
+	case f.Problem != "":
+		return "wrong"
+	case f.Notice != "":
+		return "note"
+	}
+	return "ok"
+}
+
+// Text is what there is to say.
+func (f Finding) Text() string { return f.Problem + f.Notice + f.Detail }
+
+// Check says whether Open would succeed. It changes nothing: what Open would
+// make is not made.
+func Check(ctx context.Context, c *config.Config) []Finding {
+	running, err := ReadState(c.Data)
+	findings := []Finding{checkData(c.Data, running)}
+	if err != nil && !errors.Is(err, ErrNotRunning) {
+		findings[0].Problem = err.Error()
+	}
+	findings = append(findings, checkPolicies(c.Data), checkCertificate(c))
+	if running != nil {
+		return append(findings, Finding{Subject: "ports", Detail: fmt.Sprintf("process %d serves MQTT at %s, HTTPS at %v, the API at %s", running.PID, running.MQTT, running.HTTPS, running.API)})
+	}
+	return append(findings, checkPorts(ctx, c)...)
+}
+
+func checkData(dir string, running *State) Finding {
+	f := Finding{Subject: "data folder", Detail: dir}
+	if running != nil {
+		f.Notice = fmt.Sprintf("in use by the weir of process %d, started %s: ", running.PID, running.Started.Local().Format(time.DateTime))
+		return f
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f.Detail += " (made at the first start)"
+		if _, err := os.Stat(filepath.Dir(filepath.Clean(dir))); err != nil {
+			f.Detail, f.Notice = "", fmt.Sprintf("%s is not there, nor is the folder above it: both are made at the first start", dir)
+		}
+	case err != nil:
+		f.Problem = err.Error() + ": "
+	case !info.IsDir():
+		f.Problem = "it is not a folder: "
+	default:
+		if err := writable(dir); err != nil {
+			f.Problem = fmt.Sprintf("it cannot be written (%v): run weir as the user that owns it: ", err)
+		}
+	}
+	return f
+}
+
+// writable tries, by a file that is gone at once.
+func writable(dir string) error {
+	f, err := os.CreateTemp(dir, ".check-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+func checkPolicies(dir string) Finding {
+	f := Finding{Subject: "policies", Detail: PolicyFile(dir)}
+	if _, err := os.Stat(f.Detail); errors.Is(err, fs.ErrNotExist) {
+		f.Detail += " (made at the first start)"
+		return f
+	}
+	policies, err := hub.LoadPolicies(f.Detail)
+	if err != nil {
+		return Finding{Subject: f.Subject, Problem: err.Error()}
+	}
+	f.Detail = fmt.Sprintf("%d in %s", len(policies.All()), f.Detail)
+	return f
+}
+
+func checkCertificate(c *config.Config) Finding {
+	f := Finding{Subject: "certificate"}
+	end, err := pki.Expiry(filepath.Join(c.Data, tlsDir), time.Now())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f.Detail = "made at the first start"
+	case err != nil:
+		f.Problem = err.Error()
+	default:
+		f.Detail = fmt.Sprintf("of %s, until %s, renewed before", CAFile(c.Data), end.Format(time.DateOnly))
+	}
+	return f
+}
+
+// checkPorts binds each port and gives it back.
+func checkPorts(ctx context.Context, c *config.Config) []Finding {
+	var findings []Finding
+	for _, p := range []struct{ what, address, key string }{
+		{"MQTT", c.MQTT.Listen, "mqtt.listen or --mqtt"}, {"MQTT without TLS", c.MQTT.Plain, "mqtt.plain"},
+		{"HTTPS", c.HTTPS.Listen, "https.listen or --https"}, {"HTTPS, standard port", c.HTTPS.Standard, "https.standard"},
+		{"API", c.API.Listen, "api.listen or --api"},
+	} {
+		if p.address == "" {
+			continue
+		}
+		f := Finding{Subject: p.what, Detail: p.address}
+		l, err := bind(ctx, p.address, p.what, p.key)
+		switch {
+		case err == nil:
+			_ = l.Close() // nothing was served on it
+		case p.key == "https.standard":
+			f = Finding{Subject: p.what, Notice: err.Error()}
+		default:
+			f = Finding{Subject: p.what, Problem: err.Error()}
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}

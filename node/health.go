@@ -1,0 +1,61 @@
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/weir-iot/weir/api"
+)
+
+// health is what /healthz and /readyz tell.
+func (n *Node) health(ctx context.Context) api.Health {
+	log, hot := n.logStats(), n.hot.Stats()
+	h := api.Health{
+		Problems:  n.problems(),
+		Starting:  !n.ready.Load(),
+		Log:       api.LogHealth{Engine: log.engine, Durability: n.config.Log.Level, Partitions: n.config.Log.Partitions, Stats: log.details},
+		Consumers: []api.ConsumerHealth{{Name: hotConsumer}},
+		Store:     api.StoreHealth{Engine: engineOf(n.config.Store.URL, "pebble")},
+	}
+	if log.engine == "mem" {
+		h.Log.Durability = "memory"
+	}
+	if len(log.next) > 0 {
+		h.Log.Partitions = len(log.next)
+	}
+	for p, next := range log.next {
+		if p < len(hot.Partitions) {
+			h.Consumers[0].Lag += max(0, next-1-hot.Partitions[p].Applied)
+		}
+	}
+	statistics, err := n.hub.Statistics(ctx)
+	if err != nil && ctx.Err() == nil {
+		h.Problems = append(h.Problems, fmt.Sprintf("the registry cannot be read: %v", err))
+	}
+	h.Devices = api.DeviceHealth{Total: statistics.Total, Connected: statistics.Connected}
+	return h
+}
+
+// problems are what an operator must mend, in words; looking costs nothing.
+func (n *Node) problems() []string {
+	var all []string
+	log := n.logStats()
+	if log.failed != nil {
+		all = append(all, fmt.Sprintf("the log takes no more messages: %v", log.failed))
+	}
+	if log.waiting != "" {
+		all = append(all, "acknowledgements are withheld: "+log.waiting)
+	}
+	if err := n.hot.Stats().LastError; err != nil {
+		all = append(all, fmt.Sprintf("the hot store is behind: %v", err))
+	}
+	return all
+}
+
+// engineOf names the engine of a URL for health; file is the name of that on disk.
+func engineOf(url, file string) string {
+	if url == "mem" || url == "mem:" {
+		return "mem"
+	}
+	return file
+}

@@ -1,0 +1,151 @@
+package node
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/weir-iot/weir/api"
+	"github.com/weir-iot/weir/config"
+	"github.com/weir-iot/weir/eventlog/disk"
+	hubmem "github.com/weir-iot/weir/hub/mem"
+	"github.com/weir-iot/weir/hub/mqtt"
+	hubpebble "github.com/weir-iot/weir/hub/pebble"
+	storemem "github.com/weir-iot/weir/store/mem"
+	storepebble "github.com/weir-iot/weir/store/pebble"
+	"github.com/weir-iot/weir/stream"
+	"github.com/weir-iot/weir/web"
+)
+
+// hotConsumer names the consumer from log to hot store.
+const hotConsumer = "hot"
+
+// logStats is what health tells about the log, whatever its engine.
+type logStats struct {
+	engine  string
+	next    []int64 // per partition: behind the newest durable record; nil: not known
+	failed  error
+	waiting string // why acknowledgements are withheld, or ""
+	details any
+}
+
+// place is the folder of a file: URL; dir is the default in the data folder.
+// ok is false for mem.
+func place(url, data, dir string) (path string, ok bool, err error) {
+	if url == "" {
+		return filepath.Join(data, dir), true, nil
+	}
+	switch scheme, path, _ := config.SplitURL(url); scheme {
+	case "file":
+		return filepath.FromSlash(path), true, nil
+	case "mem":
+		return "", false, nil
+	default:
+		return "", false, fmt.Errorf("node: %s: there is no engine for %s:", dir, scheme)
+	}
+}
+
+// openEngines opens log, registry and store, the log first: it takes longest,
+// and what it says matters most.
+func (n *Node) openEngines() error {
+	if err := n.openLog(); err != nil {
+		return err
+	}
+	if err := n.openRegistry(); err != nil {
+		return err
+	}
+	if err := n.openStore(); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (n *Node) openLog() error {
+	c := n.config.Log
+	dir, file, err := place(c.URL, n.config.Data, "log")
+	if err != nil {
+		return err
+	}
+	if !file {
+		return fmt.Errorf("node: log: mem is not there yet")
+	}
+	levels := map[string]disk.Level{"sync": disk.Sync, "interval": disk.Interval(c.Interval), "memory": disk.Memory}
+	l, err := disk.Open(dir, disk.Options{
+		Partitions: c.Partitions, SegmentBytes: int64(c.Segment), Level: levels[c.Level],
+		MaxAge: c.Retention.Age, MaxBytes: int64(c.Retention.Size), Required: []string{hotConsumer},
+		Logger: n.logger, Metrics: n.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	n.log = l
+	n.logStats = func() logStats {
+		s := l.Stats()
+		out := logStats{engine: "disk", failed: s.Failed, waiting: s.Withheld, details: s}
+		for _, p := range s.Partitions {
+			out.next = append(out.next, p.Next)
+		}
+		return out
+	}
+	return nil
+}
+
+func (n *Node) openRegistry() error {
+	dir, file, err := place(n.config.Registry, n.config.Data, "registry")
+	if err != nil {
+		return err
+	}
+	if !file {
+		n.registry = hubmem.New()
+		return nil
+	}
+	r, err := hubpebble.Open(dir, hubpebble.Options{Logger: n.logger})
+	if err != nil {
+		return err // n.registry stays nil, which a nil *Registry in it would not be
+	}
+	n.registry = r
+	return nil
+}
+
+func (n *Node) openStore() error {
+	dir, file, err := place(n.config.Store.URL, n.config.Data, "store")
+	if err != nil {
+		return err
+	}
+	if !file {
+		n.store = storemem.New(nil)
+		return nil
+	}
+	s, err := storepebble.Open(dir, storepebble.Options{CacheBytes: int64(n.config.Store.Cache), Logger: n.logger, Metrics: n.metrics})
+	if err != nil {
+		return err
+	}
+	n.store = s
+	return nil
+}
+
+// openDoors makes what stands before and behind the hub.
+func (n *Node) openDoors(version string) (err error) {
+	options := stream.HotOptions{Consumer: hotConsumer, TTL: n.config.Store.TTL, Logger: n.logger, Metrics: n.metrics}
+	if l, ok := n.log.(interface {
+		Require(consumer string, durable map[int]int64)
+	}); ok {
+		options.Require = func(durable map[int]int64) { l.Require(hotConsumer, durable) }
+	}
+	n.hot = stream.NewHot(n.log, n.store, options)
+	n.mqtt = mqtt.NewServer(n.hub, mqtt.Options{Connections: n.config.Limits.Connections, Logger: n.logger, Metrics: n.metrics})
+	n.api, err = api.New(api.Options{
+		Store: n.store, Log: n.log, Hub: n.hub, Health: n.health, Web: web.Handler(), Token: n.config.API.Token,
+		AllowedHosts: []string{n.config.Hub.HostName}, Version: version, Gatherer: n.metrics, Metrics: n.metrics, Logger: n.logger,
+	})
+	return err
+}
+
+// newRegistry returns the metrics of this node, those of the process included.
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}

@@ -1,0 +1,158 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/weir-iot/weir/hub/mqtt"
+	"github.com/weir-iot/weir/hub/rest"
+)
+
+// Bounds of the HTTPS and API servers.
+const (
+	headerTime  = 5 * time.Second  // from accept to the end of the header, TLS included
+	idleTime    = 2 * time.Minute  // between requests of a connection
+	bodyTime    = 60 * time.Second // to read a request; the largest body is 1 MB
+	maxHeader   = 32 << 10         // bytes
+	healthEvery = time.Second      // between looks for a problem to log
+)
+
+// Run serves until ctx ends, which is no error, or until something that the
+// node cannot work without fails. Then it stops: the doors take nothing more and
+// let out the acknowledgements of what they took, the consumer applies what is
+// in the log, the store is flushed, the log closed. Run runs once.
+func (n *Node) Run(ctx context.Context) error {
+	serving, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wg sync.WaitGroup
+	spawn := func(what string, f func() error) {
+		wg.Go(func() {
+			if err := f(); err != nil && serving.Err() == nil {
+				stop(fmt.Errorf("node: %s ended: %w", what, err))
+			}
+		})
+	}
+	doors, closeDoors := context.WithCancel(context.WithoutCancel(ctx))
+	defer closeDoors()
+	consuming, stopConsumer := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopConsumer()
+
+	web := n.httpsServer(doors)
+	console := n.server(n.api)
+	for _, d := range []struct {
+		net.Listener
+		serve func(net.Listener) error
+	}{
+		{n.listeners.mqtt, func(l net.Listener) error { return n.mqtt.Serve(doors, tls.NewListener(l, n.keys.TLS())) }},
+		{n.listeners.plain, func(l net.Listener) error { return n.mqtt.Serve(doors, l) }},
+		{n.listeners.https, func(l net.Listener) error { return web.ServeTLS(l, "", "") }},
+		{n.listeners.standard, func(l net.Listener) error { return web.ServeTLS(l, "", "") }},
+		{n.listeners.api, console.Serve},
+	} {
+		if d.Listener != nil {
+			spawn("serving "+d.Addr().String(), func() error { return d.serve(d.Listener) })
+		}
+	}
+	var hot sync.WaitGroup
+	hot.Go(func() {
+		if err := n.hot.Run(consuming); err != nil && serving.Err() == nil {
+			stop(fmt.Errorf("node: the hot store's consumer ended: %w", err))
+		}
+	})
+	wg.Go(func() { n.watch(serving) })
+	n.ready.Store(true)
+	n.logger.Info("ready", "mqtt", n.state.MQTT, "https", n.state.HTTPS, "api", n.state.API, "data", n.config.Data)
+
+	<-serving.Done()
+	n.ready.Store(false)
+	n.logger.Info("stopping")
+	n.drain(web, console)
+	closeDoors()
+	wg.Wait()
+	stopConsumer()
+	hot.Wait()
+	err := n.close()
+	if cause := context.Cause(serving); ctx.Err() == nil && cause != nil {
+		err = errors.Join(cause, err)
+	}
+	n.logger.Info("stopped")
+	return err
+}
+
+// Close closes a node that Run was not called on.
+func (n *Node) Close() error { return n.close() }
+
+// drain lets the doors finish what they have taken, for drainTime at most.
+func (n *Node) drain(servers ...*http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := n.mqtt.Shutdown(ctx); err != nil {
+			n.logger.Warn("some devices did not take their last acknowledgements", "error", err)
+		}
+	})
+	for _, s := range servers {
+		wg.Go(func() {
+			short, cancel := context.WithTimeout(ctx, time.Second) // live tails never end by themselves
+			defer cancel()
+			if s.Shutdown(short) != nil {
+				_ = s.Close() // what is left is cut
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// httpsServer serves devices and services; connections of WebSocket live until
+// doors ends.
+func (n *Node) httpsServer(doors context.Context) *http.Server {
+	mux := http.NewServeMux()
+	mux.Handle(mqtt.WebSocketPath, n.mqtt.WebSocket(doors))
+	mux.Handle("/", rest.New(n.hub, rest.Options{Logger: n.logger, Metrics: n.metrics}))
+	s := n.server(mux)
+	s.ReadTimeout = bodyTime
+	s.TLSConfig = n.keys.TLS("h2", "http/1.1")
+	return s
+}
+
+func (n *Node) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		ErrorLog: log.New(io.Discard, "", 0), // says what clients do wrong, as often as they like
+	}
+}
+
+// watch logs a problem when it appears and when it is gone.
+func (n *Node) watch(ctx context.Context) {
+	tick := time.NewTicker(healthEvery)
+	defer tick.Stop()
+	told := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := ""
+		if p := n.problems(); len(p) > 0 {
+			now = p[0]
+		}
+		switch {
+		case ctx.Err() != nil || now == told:
+		case now != "":
+			n.logger.Error("the node has a problem", "problem", now)
+		default:
+			n.logger.Info("the problem is gone", "problem", told)
+		}
+		told = now
+	}
+}
