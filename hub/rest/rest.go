@@ -10,7 +10,9 @@
 //
 // It leaves out jobs, configurations, digital twins and file upload. One route
 // is Weir's own, until AMQP comes: POST /devices/{id}/messages/devicebound
-// sends a cloud-to-device message for a service (see sendToDevice).
+// sends a cloud-to-device message for a service (see sendToDevice). And one
+// thing is lost: HTTP header names have no case, so application properties of
+// single messages arrive in lower case; batches keep theirs.
 package rest
 
 import (
