@@ -1,41 +1,36 @@
 package disk
 
 import (
-	"context"
-	"fmt"
 	"testing"
+	"time"
 
 	"github.com/weir-iot/weir/eventlog"
-	"github.com/weir-iot/weir/telemetry"
+	"github.com/weir-iot/weir/eventlog/logtest"
 )
 
-func TestQuick(t *testing.T) {
-	dir := t.TempDir()
-	for round := range 3 {
-		l, err := Open(dir, Options{SegmentBytes: 1 << 16})
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := 0
-		for i := range 1000 {
-			ch := make(chan error)
-			l.Append([]telemetry.Message{{DeviceID: fmt.Sprint("d", i%10), Body: []byte(fmt.Sprint("body", round, i))}}, func(err error) { ch <- err })
-			if err := <-ch; err != nil {
-				t.Fatal(err)
-			}
-		}
-		for b, err := range l.Read(context.Background(), eventlog.AllFrom(4, eventlog.Oldest()), eventlog.AllFrom(4, eventlog.Latest())) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			n += len(b.Messages)
-		}
-		if n != 1000*(round+1) {
-			t.Fatal(n)
-		}
-		t.Log(l.Stats())
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
+func TestContract(t *testing.T) {
+	for _, level := range []Level{Sync, Interval(time.Millisecond), Memory} {
+		t.Run(level.String(), func(t *testing.T) {
+			logtest.Run(t, func(t *testing.T, o logtest.Options) eventlog.Log {
+				return mustOpen(t, t.TempDir(), contractOptions(o, level))
+			})
+		})
 	}
+}
+
+func contractOptions(o logtest.Options, level Level) Options {
+	out := Options{Partitions: o.Partitions, Budget: o.Budget, MaxBytes: o.Keep, Now: o.Now, Level: level}
+	out.SegmentBytes = 1 << 16
+	out.Idle = 10 * time.Millisecond
+	return out
+}
+
+func mustOpen(t testing.TB, dir string, o Options) *Log {
+	t.Helper()
+	l, err := Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
 }
