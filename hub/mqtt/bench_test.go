@@ -212,9 +212,8 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkIdle reports the memory of an idle TLS connection: b.N of them, with
-// the client's side in this process too; "server-B/conn" is half of the sum of
-// heap and stacks for TLS's sake, an upper bound where clients are no smaller.
+// BenchmarkIdle reports the memory of b.N idle connections, heap and stacks:
+// an upper bound, for the clients' ends and the registry are in this process.
 func BenchmarkIdle(b *testing.B) {
 	for _, secure := range []bool{false, true} {
 		b.Run(map[bool]string{false: "plain", true: "tls1.3"}[secure], func(b *testing.B) {

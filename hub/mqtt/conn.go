@@ -3,7 +3,7 @@ package mqtt
 import (
 	"context"
 	"errors"
-	"io"
+	"log/slog"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -108,7 +108,11 @@ func (c *conn) open() bool {
 	m.connects.WithLabelValues(result).Inc()
 	if err != nil {
 		c.countError(err)
-		c.srv.opt.Logger.Info("connection refused", "remote", c.nc.RemoteAddr(), "result", result, "error", err)
+		level := slog.LevelInfo
+		if result == "lost" || result == "timeout" {
+			level = slog.LevelDebug // port scans and health checks
+		}
+		c.srv.opt.Logger.Log(c.ctx, level, "connection refused", "remote", c.nc.RemoteAddr(), "result", result, "error", err)
 		c.flushed()
 		return false
 	}
@@ -140,15 +144,14 @@ var (
 )
 
 func (c *conn) causeOf(err error) string {
-	var pe *protocolError
 	var he *hub.Error
 	switch {
 	case errors.Is(err, errDisconnect):
 		return causeClient
 	case errors.Is(err, errDraining):
-		c.flushed()
+		c.answered()
 		return causeShutdown
-	case errors.As(err, &pe), errors.Is(err, mqtt311.ErrMalformed), errors.Is(err, errOverLimit):
+	case isProtocolError(err):
 		c.srv.opt.Logger.Info("connection closed for what the device sent", "device", c.id.String(), "error", err)
 		return causeProtocol
 	case errors.As(err, &he):
@@ -157,6 +160,12 @@ func (c *conn) causeOf(err error) string {
 	default:
 		return causeLost
 	}
+}
+
+// isProtocolError reports that the device sent what it must not.
+func isProtocolError(err error) bool {
+	var pe *protocolError
+	return errors.As(err, &pe) || errors.Is(err, mqtt311.ErrMalformed) || errors.Is(err, errOverLimit)
 }
 
 // countError counts what a device did wrong, if err is that.
@@ -273,11 +282,19 @@ func (c *conn) kill(cause string) {
 func (c *conn) drain() {
 	c.mu.Lock()
 	c.draining = true
+	c.mu.Unlock()
+	c.answered()
+	c.kill(causeShutdown)
+}
+
+// answered waits until everything taken is acknowledged and written, or the
+// connection is closed.
+func (c *conn) answered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for !c.closed && (c.inflight > 0 || c.writing) {
 		c.changed.Wait()
 	}
-	c.mu.Unlock()
-	c.kill(causeShutdown)
 }
 
 // finish lets go of everything after the last packet.
@@ -316,9 +333,4 @@ func (c *conn) settled() error {
 		return errClosed
 	}
 	return nil
-}
-
-// isEOF reports an ordinary end of a connection.
-func isEOF(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrUnexpectedEOF)
 }

@@ -22,10 +22,10 @@ func (c *conn) connect(certificates []*x509.Certificate) (result string, err err
 		return c.refuse(mqtt311.RefusedProtocol, err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return "timeout", err
-	case isEOF(err):
-		return "lost", err
-	case err != nil:
+	case isProtocolError(err):
 		return "malformed", err
+	case err != nil:
+		return "lost", err
 	}
 	u, err := parseUsername(strings.Clone(p.Username))
 	if err != nil {
