@@ -166,7 +166,7 @@ func TestRefusedStart(t *testing.T) {
 			damage(t, CAFile(c.Data))
 			damage(t, filepath.Join(c.Data, tlsDir, "ca-key.pem"))
 		}, "ca-key.pem: there is no PEM block"},
-		{"log engine", func(_ *testing.T, c *config.Config) { c.Log.URL = "kafka://k1/t" }, "no engine for kafka"},
+		{"log engine", func(_ *testing.T, c *config.Config) { c.Log.URL = "kafka://k1/t" }, "no engine kafka"},
 		{"log folder", func(t *testing.T, c *config.Config) { damage(t, filepath.Join(c.Data, "log")) }, "log"},
 		{"registry folder", func(t *testing.T, c *config.Config) { damage(t, filepath.Join(c.Data, "registry")) }, "registry"},
 		{"store folder", func(t *testing.T, c *config.Config) { damage(t, filepath.Join(c.Data, "store")) }, "store"},

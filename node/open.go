@@ -10,6 +10,7 @@ import (
 	"github.com/weir-iot/weir/api"
 	"github.com/weir-iot/weir/config"
 	"github.com/weir-iot/weir/eventlog/disk"
+	logmem "github.com/weir-iot/weir/eventlog/mem"
 	hubmem "github.com/weir-iot/weir/hub/mem"
 	"github.com/weir-iot/weir/hub/mqtt"
 	hubpebble "github.com/weir-iot/weir/hub/pebble"
@@ -43,7 +44,7 @@ func place(url, data, dir string) (path string, ok bool, err error) {
 	case "mem":
 		return "", false, nil
 	default:
-		return "", false, fmt.Errorf("node: %s: there is no engine for %s:", dir, scheme)
+		return "", false, fmt.Errorf("node: %s: there is no engine %s", dir, scheme)
 	}
 }
 
@@ -69,7 +70,9 @@ func (n *Node) openLog() error {
 		return err
 	}
 	if !file {
-		return fmt.Errorf("node: log: mem is not there yet")
+		n.log = logmem.New(logmem.Options{Partitions: c.Partitions})
+		n.logStats = func() logStats { return logStats{engine: "mem"} }
+		return nil
 	}
 	levels := map[string]disk.Level{"sync": disk.Sync, "interval": disk.Interval(c.Interval), "memory": disk.Memory}
 	l, err := disk.Open(dir, disk.Options{
