@@ -30,7 +30,7 @@ import (
 
 // Options choose memory against speed; the zero value is for a small server.
 type Options struct {
-	// CacheBytes is the memory for blocks read from disk; 0 is 8 MB. While the
+	// CacheBytes is the memory for blocks read from disk; 0 is 16 MB. While the
 	// tables in memory take less than they may, blocks may have the rest.
 	CacheBytes int64
 	// MemTableBytes is the size of a table in memory; 0 is 8 MB. Up to three are
@@ -51,7 +51,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 8 << 20
+		o.CacheBytes = 16 << 20
 	}
 	if o.MemTableBytes == 0 {
 		o.MemTableBytes = 8 << 20
@@ -87,9 +87,10 @@ func (o Options) pebbleOptions() *pebble.Options {
 		MemTableSize:                uint64(o.MemTableBytes),
 		MemTableStopWritesThreshold: 3,
 	}
-	for i := range p.TargetFileSizes {
-		p.TargetFileSizes[i] = 16 << 20 // what a day's end may leave to be rewritten
-	}
+	// A filter is read whole, and the look-up of IDs needs one of each level at a
+	// time: small files have small ones. The largest bounds what a day's end may
+	// leave to be rewritten.
+	p.TargetFileSizes = [...]int64{2 << 20, 2 << 20, 4 << 20, 8 << 20, 16 << 20, 16 << 20, 16 << 20}
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = 16 << 10
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
