@@ -438,11 +438,14 @@ func TestSendBatch(t *testing.T) {
 
 func TestTokenRenewalWaitsForWhatIsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var connects []time.Time
 		var resent, goodbyes int
 		script := func(w *wire) {
 			w.accept(mqtt311.Accepted)
+			mu.Lock()
 			connects = append(connects, time.Now())
+			mu.Unlock()
 			for {
 				h, body, ok := w.next()
 				if !ok {
@@ -452,7 +455,9 @@ func TestTokenRenewalWaitsForWhatIsInFlight(t *testing.T) {
 				case mqtt311.PUBLISH:
 					p, _ := mqtt311.ParsePublish(h.Flags, body)
 					if p.Dup {
+						mu.Lock()
 						resent++
+						mu.Unlock()
 					}
 					id := p.ID
 					time.Sleep(300 * time.Millisecond) // a slow disk
@@ -460,7 +465,9 @@ func TestTokenRenewalWaitsForWhatIsInFlight(t *testing.T) {
 				case mqtt311.PINGREQ:
 					w.send(mqtt311.AppendPingresp(nil))
 				case mqtt311.DISCONNECT:
+					mu.Lock()
 					goodbyes++
+					mu.Unlock()
 					return
 				}
 			}

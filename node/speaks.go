@@ -11,8 +11,9 @@ import (
 
 // speaker answers for which devices a sender may write documents: for ids that
 // nobody has registered, as the article's gateway does for its leaves, and for
-// devices whose scope or parent scopes name the sender's own scope. A registered device
-// without a parent speaks for itself alone, so no other can forge its data.
+// devices in the scope of a sender that is an edge gateway (capabilities.iotEdge).
+// A registered device without a parent speaks for itself alone, so no other can
+// forge its data.
 // It remembers answers for a moment, since it is asked for every row. It is
 // called from one goroutine.
 type speaker struct {
@@ -63,7 +64,7 @@ func (s *speaker) look(sender, device string) bool {
 		return false
 	}
 	gateway, err := s.device(ctx, hub.ID{Device: sender})
-	if err != nil || gateway.DeviceScope == "" {
+	if err != nil || gateway.Capabilities == nil || !gateway.Capabilities.IoTEdge || gateway.DeviceScope == "" {
 		return false
 	}
 	return leaf.DeviceScope == gateway.DeviceScope || slices.Contains(leaf.ParentScopes, gateway.DeviceScope)

@@ -11,7 +11,7 @@ import (
 func TestSpeaks(t *testing.T) {
 	const scope = "ms-azure-iot-edge://gateway-1"
 	registered := map[string]*hub.Device{
-		"gateway": {DeviceID: "gateway", DeviceScope: scope, Capabilities: hub.Capabilities{IoTEdge: true}},
+		"gateway": {DeviceID: "gateway", DeviceScope: scope, Capabilities: &hub.Capabilities{IoTEdge: true}},
 		"leaf":    {DeviceID: "leaf", DeviceScope: scope},
 		"nested":  {DeviceID: "nested", DeviceScope: "other", ParentScopes: []string{scope}},
 		"pump":    {DeviceID: "pump"},
@@ -40,7 +40,7 @@ func TestSpeaks(t *testing.T) {
 		{"gateway", "pump", false},
 		{"pump", "fan", false},
 		{"pump", "leaf", false},
-		{"leaf", "gateway", true}, // of one scope
+		{"leaf", "gateway", false}, // of one scope, but no gateway
 	} {
 		if got := s.speaks(c.sender, c.device); got != c.may {
 			t.Errorf("%s speaks for %s = %t, want %t", c.sender, c.device, got, c.may)

@@ -1,0 +1,278 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weir-iot/weir/internal/need"
+)
+
+// A disk is an ext4 file system in a file, which can lose power.
+type disk struct {
+	image, dir string
+}
+
+// newDisk makes and mounts one; it needs root and loop devices.
+func newDisk(t *testing.T, megabytes int) *disk {
+	t.Helper()
+	d := &disk{image: filepath.Join(t.TempDir(), "disk.img"), dir: filepath.Join(t.TempDir(), "mnt")}
+	need.That(t, os.Geteuid() == 0, "root, to mount a file system that loses power")
+	if err := os.Mkdir(d.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(d.image, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(d.image, int64(megabytes)<<20); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("mkfs.ext4", "-q", "-F", d.image).CombinedOutput()
+	need.That(t, err == nil, fmt.Sprintf("mkfs.ext4 (%v %s)", err, out))
+	err = d.mount()
+	need.That(t, err == nil, fmt.Sprintf("loop devices (%v)", err))
+	t.Cleanup(func() { _ = d.unmount() })
+	return d
+}
+
+func (d *disk) mount() error {
+	out, err := exec.Command("mount", "-o", "loop", d.image, d.dir).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("mount: %w: %s", err, out)
+	}
+	return nil
+}
+
+func (d *disk) unmount() error { return exec.Command("umount", d.dir).Run() }
+
+// cut takes the power away: nothing that is not on the disk reaches it any
+// more, the journal's tail included (FS_IOC_SHUTDOWN, NOLOGFLUSH).
+func (d *disk) cut() error {
+	const fsIocShutdown, noLogFlush = 0x8004587d, 2
+	f, err := os.Open(d.dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	flag := uint32(noLogFlush)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), fsIocShutdown, uintptr(unsafe.Pointer(&flag))); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// powerCycle sends for a while, cuts the power, and brings the disk back.
+func (l *ledger) powerCycle(t *testing.T, n *node, d *disk, after time.Duration) {
+	t.Helper()
+	var cut atomic.Bool
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { l.send(t, n, stop, &cut) })
+	select {
+	case <-time.After(after):
+	case err := <-n.exited:
+		t.Fatalf("weir ended by itself (%v):\n%s", err, n.logText())
+	}
+	cut.Store(true)
+	if err := d.cut(); err != nil {
+		t.Fatalf("cutting the power: %v", err)
+	}
+	n.kill()
+	close(stop)
+	wg.Wait()
+	if err := d.unmount(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.mount(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTorturePowerCut(t *testing.T) {
+	r := random(t)
+	d := newDisk(t, 512)
+	n := tortured(t, filepath.Join(d.dir, "data"), smallSegments)
+	n.start(t)
+	l := newLedger(t, n, 8)
+	for i := range *cuts {
+		if i > 0 {
+			n.start(t)
+		}
+		l.powerCycle(t, n, d, time.Duration(100+r.IntN(400))*time.Millisecond)
+		if i%5 != 4 && i != *cuts-1 {
+			continue
+		}
+		n.start(t)
+		lost, doubled, disordered := l.verify(t, n)
+		t.Logf("cut %d: %d acknowledged, %d lost, %d doubled, %d out of order", i+1, l.acked.Load(), lost, doubled, disordered)
+		if lost+doubled+disordered > 0 {
+			t.Fatalf("the promise is broken; weir's log:\n%s", n.logText())
+		}
+		n.kill()
+	}
+	if l.acked.Load() < int64(100**cuts) {
+		t.Errorf("only %d messages were acknowledged: this run proves little", l.acked.Load())
+	}
+}
+
+// TestTortureBites shows that the harness finds loss where there is some: at
+// the level interval a power cut takes what was acknowledged and not synced.
+func TestTortureBites(t *testing.T) {
+	d := newDisk(t, 256)
+	n := tortured(t, filepath.Join(d.dir, "data"), "log: { segment: 1MiB, level: interval, interval: 1s }\n")
+	n.start(t)
+	l := newLedger(t, n, 4)
+	for range 3 {
+		l.powerCycle(t, n, d, 700*time.Millisecond)
+		n.start(t)
+		lost := 0
+		for _, dev := range l.devices {
+			lost += dev.missing(n.caughtUp(t, dev.id))
+		}
+		t.Logf("level interval: %d acknowledged, %d lost", l.acked.Load(), lost)
+		if lost > 0 {
+			n.kill()
+			return
+		}
+	}
+	n.kill()
+	t.Error("three power cuts at the level interval lost nothing: the harness proves nothing")
+}
+
+// caughtUp returns a device's rows once the hot store is level with the log.
+func (n *node) caughtUp(t *testing.T, id string) []int {
+	t.Helper()
+	eventually(t, "the hot store is level with the log", func() error {
+		h, err := n.health()
+		for _, c := range h.Details.Consumers {
+			if c.Lag > 0 {
+				err = fmt.Errorf("%s is %d records behind", c.Name, c.Lag)
+			}
+		}
+		return err
+	})
+	return n.numbers(t, id)
+}
+
+// TestTortureDiskFull fills the disk while devices send: acknowledgements stop,
+// the node says why, and it goes on by itself once there is space.
+func TestTortureDiskFull(t *testing.T) {
+	d := newDisk(t, 96)
+	ballast := filepath.Join(d.dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 60<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := tortured(t, filepath.Join(d.dir, "data"), smallSegments)
+	n.start(t)
+	l := newLedger(t, n, 4)
+	var cut atomic.Bool
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { l.send(t, n, stop, &cut) })
+	eventually(t, "the node says that the disk is full", func() error {
+		h, err := n.health()
+		if !strings.Contains(strings.Join(h.Details.Problems, " "), "space") {
+			return fmt.Errorf("it says %q (%v)", h.Details.Problems, err)
+		}
+		return nil
+	})
+	full := l.sent.Load()
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the log goes on by itself", func() error {
+		if sent := l.sent.Load(); sent <= full+8*window { // beyond what was in flight
+			return fmt.Errorf("%d messages sent, %d when the disk was full", sent, full)
+		}
+		_, err := n.get("/readyz")
+		return err
+	})
+	close(stop)
+	wg.Wait()
+	if lost, doubled, disordered := l.verify(t, n); lost+doubled+disordered > 0 {
+		t.Errorf("%d lost, %d doubled, %d out of order", lost, doubled, disordered)
+	}
+	t.Logf("%d acknowledged, 0 lost", l.acked.Load())
+	n.kill()
+}
+
+// TestTortureDiskDies takes the disk away for good: nothing is acknowledged
+// after that, and the node says so.
+func TestTortureDiskDies(t *testing.T) {
+	d := newDisk(t, 256)
+	n := tortured(t, filepath.Join(d.dir, "data"), smallSegments)
+	n.start(t)
+	l := newLedger(t, n, 4)
+	var cut atomic.Bool
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { l.send(t, n, stop, &cut) })
+	time.Sleep(300 * time.Millisecond) // some traffic first; any length will do
+	cut.Store(true)
+	if err := d.cut(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the log has stopped for good", func() error {
+		if text := n.logText(); !strings.Contains(string(text), "stopped for good") {
+			return fmt.Errorf("weir says:\n%s", text)
+		}
+		return nil
+	})
+	cut.Store(false) // from here on an acknowledgement is a lie
+	before := l.acked.Load()
+	select { // a second in which devices try
+	case <-time.After(time.Second):
+	case err := <-n.exited:
+		n.exited <- err
+	}
+	n.kill()
+	close(stop)
+	wg.Wait()
+	if after := l.acked.Load(); after != before {
+		t.Errorf("%d messages were acknowledged after the disk died", after-before)
+	}
+	if !strings.Contains(string(n.logText()), "stopped for good") {
+		t.Errorf("weir did not say that its log stopped:\n%s", n.logText())
+	}
+	if err := d.unmount(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.mount(); err != nil {
+		t.Fatal(err)
+	}
+	n.start(t)
+	if lost, doubled, disordered := l.verify(t, n); lost+doubled+disordered > 0 {
+		t.Errorf("%d lost, %d doubled, %d out of order", lost, doubled, disordered)
+	}
+	n.kill()
+}
+
+// health is the part of /healthz that the torture tests look at.
+type health struct {
+	Details struct {
+		Problems  []string
+		Consumers []struct {
+			Name string
+			Lag  int64
+		}
+	}
+}
+
+// health asks for it; an answer of 503 has one too.
+func (n *node) health() (h health, err error) {
+	body, _, err := n.request("/healthz")
+	if len(body) > 0 {
+		err = json.Unmarshal(body, &h)
+	}
+	return h, err
+}
