@@ -9,7 +9,7 @@ import (
 // A Histogram counts durations with an error below 2 %, in constant memory. It
 // is safe for concurrent use.
 type Histogram struct {
-	counts [64 << subBits]atomic.Uint64
+	counts [(64 - subBits) << subBits]atomic.Uint64
 	max    atomic.Int64
 }
 

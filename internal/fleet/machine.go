@@ -172,7 +172,7 @@ func (m *Machine) sense(now time.Time, ambient float64) Reading {
 		Time:        now,
 		Temperature: m.housing + 0.08*m.random.NormFloat64(),
 		Humidity:    min(max(46-1.8*(ambient-20)+0.4*m.random.NormFloat64(), 5), 98),
-		Pressure:    1 + (p.pressure-1)*load + 0.01*p.pressure*m.random.NormFloat64(),
+		Pressure:    1 + (p.pressure-1)*load + 0.004*p.pressure*m.random.NormFloat64(),
 		Vibration:   max(0.05+p.vibration*load*load+0.06*m.random.NormFloat64(), 0),
 		Power:       max(p.power*(0.04+0.96*load)*(1+0.01*m.random.NormFloat64()), 0),
 	}
