@@ -64,7 +64,7 @@ func (s *speaker) look(sender, device string) bool {
 		return false
 	}
 	gateway, err := s.device(ctx, hub.ID{Device: sender})
-	if err != nil || gateway.Capabilities == nil || !gateway.Capabilities.IoTEdge || gateway.DeviceScope == "" {
+	if err != nil || gateway.Capabilities == nil || !gateway.Capabilities.IotEdge || gateway.DeviceScope == "" {
 		return false
 	}
 	return leaf.DeviceScope == gateway.DeviceScope || slices.Contains(leaf.ParentScopes, gateway.DeviceScope)

@@ -11,7 +11,7 @@ import (
 func TestSpeaks(t *testing.T) {
 	const scope = "ms-azure-iot-edge://gateway-1"
 	registered := map[string]*hub.Device{
-		"gateway": {DeviceID: "gateway", DeviceScope: scope, Capabilities: &hub.Capabilities{IoTEdge: true}},
+		"gateway": {DeviceID: "gateway", DeviceScope: scope, Capabilities: &hub.Capabilities{IotEdge: true}},
 		"leaf":    {DeviceID: "leaf", DeviceScope: scope},
 		"nested":  {DeviceID: "nested", DeviceScope: "other", ParentScopes: []string{scope}},
 		"pump":    {DeviceID: "pump"},
