@@ -199,6 +199,27 @@ func TestRevokedRightsCutAtOnce(t *testing.T) {
 	}
 }
 
+func TestSecondaryKeyIsItsOwnRight(t *testing.T) {
+	h := newHub(t)
+	d := h.device("d")
+	k := &d.Authentication.SymmetricKey
+	r := newDoor()
+	c := hub.Credential{ID: d.ID(), Token: sign(t, "h/devices/d", string(k.SecondaryKey), "", time.Hour)}
+	if _, err := h.Connect(t.Context(), c, r); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		key  *hub.Secret
+		want string
+	}{{&k.PrimaryKey, ""}, {&k.SecondaryKey, "disconnect IotHubUnauthorizedAccess"}} {
+		*step.key = goodKey
+		if _, err := h.PutDevice(t.Context(), d, "*"); err != nil {
+			t.Fatal(err)
+		}
+		h.wantEvents(r, step.want)
+	}
+}
+
 // TestNoSessionOutlivesItsRights connects while the device is disabled: either
 // the connection is refused or it is cut.
 func TestNoSessionOutlivesItsRights(t *testing.T) {

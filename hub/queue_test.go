@@ -181,6 +181,35 @@ func TestPulledMessages(t *testing.T) {
 	})
 }
 
+func TestSessionThatEndsLeavesOtherLocks(t *testing.T) {
+	h := newHub(t)
+	d := h.device("d")
+	h.queue(d, "a", "")
+	pulled := h.pull(d)
+	s, _ := h.connect(d, hub.FeedCloudToDevice)
+	s.Close()
+	if m := h.pull(d); m != nil {
+		t.Errorf("pulled %s, which is locked", m.Body)
+	}
+	wantError(t, h.request(d).Complete(t.Context(), pulled.LockToken), nil)
+}
+
+func TestSequencesGrowAcrossRestarts(t *testing.T) {
+	h := newHub(t)
+	d := h.device("d")
+	h.queue(d, "a", "")
+	before := h.pull(d)
+	wantError(t, h.request(d).Complete(t.Context(), before.LockToken), nil)
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h = newHub(t, func(o *hub.Options) { o.Registry = h.registry })
+	h.queue(d, "b", "")
+	if after := h.pull(d); after.Sequence <= before.Sequence {
+		t.Errorf("sequence %d behind %d of a message that is gone", after.Sequence, before.Sequence)
+	}
+}
+
 func TestLockThatEndsHandsOutToTheConnected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t)
