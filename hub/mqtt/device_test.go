@@ -146,6 +146,8 @@ func TestSessions(t *testing.T) {
 func TestTwin(t *testing.T) {
 	r := newRig(t, mqtt.Options{})
 	c := r.connect(d1)
+	c.send(publish("$iothub/twin/GET/?$rid=early", " ", 0)) // as the Python SDK does
+	c.expect(`PUBLISH $iothub/twin/res/200/?$rid=early {"desired":{"$version":1},"reported":{"$version":1}}`)
 	c.send(subscribe(1, 0, twinAnswers, desired), publish("$iothub/twin/GET/?$rid=a1", " ", 0))
 	c.expect("SUBACK 1 [0 0]")
 	c.expect(`PUBLISH $iothub/twin/res/200/?$rid=a1 {"desired":{"$version":1},"reported":{"$version":1}}`)

@@ -103,6 +103,7 @@ func TestPubacksLeaveInOrder(t *testing.T) {
 	r.log.wait(1)
 	r.log.release(nil)
 	c.expect("PUBACK 1")
+	c.expect(`PUBLISH $iothub/twin/res/200/?$rid=1 {"desired":{"$version":1},"reported":{"$version":1}}`)
 	c.expect("PUBACK 2")
 	c.expect("PUBACK 3")
 }

@@ -50,10 +50,10 @@ func (c *conn) twinError(rid string, err error) {
 	c.twinAnswer(he.Status, "?$rid="+rid, body)
 }
 
+// twinAnswer answers whether the device subscribed to answers or not: with
+// ensure_desired_properties the Python SDK asks for the twin before it
+// subscribes, and without an answer never asks again.
 func (c *conn) twinAnswer(status int, query string, body []byte) {
-	if c.subscribed().filters&filterTwin == 0 {
-		return // nobody listens
-	}
 	p := mqtt311.Publish{Topic: topicTwinAnswer + strconv.Itoa(status) + "/" + query, Payload: body}
 	c.reply(func(b []byte) []byte { return mqtt311.AppendPublish(b, &p) })
 }
