@@ -1,0 +1,228 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/weir-iot/weir/eventlog"
+	"github.com/weir-iot/weir/eventlog/logtest"
+	"github.com/weir-iot/weir/telemetry"
+)
+
+// tenth is a message of which about ten fill a segment.
+func tenth(device string) telemetry.Message {
+	return telemetry.Message{DeviceID: device, Body: make([]byte, minSegmentBytes/14)}
+}
+
+// TestRequired: the size cap never passes a required consumer; it withholds
+// acknowledgements instead, and says so, until the consumer moves on.
+func TestRequired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said buffer
+		l := mustOpen(t, "log", Options{
+			FS: newMemFS(), Partitions: 2, SegmentBytes: minSegmentBytes, MaxBytes: minKept * minSegmentBytes,
+			Required: []string{"hot"}, Logger: slog.New(slog.NewTextHandler(&said, nil)),
+		})
+		appended := 0
+		for {
+			acked := start(l, tenth("a"))
+			time.Sleep(5 * time.Second)
+			select {
+			case err := <-acked:
+				if err != nil {
+					t.Fatal(err)
+				}
+				if appended++; appended > 1000 {
+					t.Fatal("the size cap does not hold")
+				}
+				continue
+			default:
+			}
+			why := l.Stats().Withheld
+			if !strings.Contains(why, "hot") {
+				t.Errorf("Stats say %q", why)
+			}
+			if got := logtest.All(t, l); len(got) != appended || got[0].Seq != 0 {
+				t.Errorf("%d messages are kept, want all %d", len(got), appended)
+			}
+			p := eventlog.Partition("a", 2)
+			l.Require("hot", map[int]int64{p: 2}) // not enough for a segment
+			time.Sleep(5 * time.Second)
+			select {
+			case <-acked:
+				t.Fatal("the cap passed a required consumer")
+			default:
+			}
+			l.Require("hot", map[int]int64{p: int64(appended) - 1})
+			if err := <-acked; err != nil {
+				t.Errorf("after the consumer moved on: %v", err)
+			}
+			break
+		}
+		s := l.Stats()
+		if s.Withheld != "" || s.Bytes > minKept*minSegmentBytes || said.count("withheld") != 1 {
+			t.Errorf("at the end: %+v, logged %d times", s, said.count("withheld"))
+		}
+		_, err := logtest.Collect(t.Context(), l, eventlog.AllFrom(2, eventlog.After(-1)), nil)
+		var trimmed eventlog.ErrTrimmed
+		if !errors.As(err, &trimmed) || trimmed.Partition != eventlog.Partition("a", 2) {
+			t.Errorf("reading what was removed: %v", err)
+		}
+	})
+}
+
+// TestMaxAge: records go when they are older, also when nothing is appended, and
+// also from the segment that was being written; required ones stay.
+func TestMaxAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := mustOpen(t, "log", Options{FS: newMemFS(), Partitions: 1, SegmentBytes: minSegmentBytes, MaxAge: time.Hour})
+		l.Require("lake", map[int]int64{0: 9})
+		for i := range 100 {
+			logtest.Append(t, l, tenth(fmt.Sprint(i)))
+		}
+		time.Sleep(30 * time.Minute)
+		if n := len(logtest.All(t, l)); n != 100 {
+			t.Fatalf("%d messages after half the time, want 100", n)
+		}
+		time.Sleep(time.Hour)
+		got := logtest.All(t, l)
+		if len(got) == 0 || got[0].Seq > 10 || got[0].Seq == 0 {
+			t.Fatalf("%d messages are kept: want those after 9 and little more", len(got))
+		}
+		l.Require("lake", map[int]int64{0: 99})
+		logtest.Append(t, l, tenth("later"))
+		time.Sleep(time.Minute)
+		if got := logtest.All(t, l); len(got) != 1 || got[0].Seq != 100 {
+			t.Errorf("%d messages are kept, want the last alone", len(got))
+		}
+	})
+}
+
+// TestReadersPin: a reader goes on in the segment that it has, though it is
+// removed, and only then finds out.
+func TestReadersPin(t *testing.T) {
+	l := mustOpen(t, t.TempDir(), Options{Partitions: 1, SegmentBytes: minSegmentBytes, MaxBytes: minKept * minSegmentBytes, Level: Memory})
+	for i := range 20 {
+		logtest.Append(t, l, tenth(fmt.Sprint(i)))
+	}
+	read := 0
+	var trimmed eventlog.ErrTrimmed
+	for b, err := range l.Read(t.Context(), eventlog.AllFrom(1, eventlog.Oldest()), nil) {
+		if err != nil {
+			if !errors.As(err, &trimmed) {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if read == 0 {
+			for i := range 200 {
+				logtest.Append(t, l, tenth(fmt.Sprint(i)))
+			}
+		}
+		for _, m := range b.Messages {
+			if m.Seq != int64(read) || len(m.Body) == 0 {
+				t.Fatalf("seq %d, want %d", m.Seq, read)
+			}
+			read++
+		}
+	}
+	if read < 5 || trimmed.Oldest < 20 {
+		t.Errorf("read %d messages, then %v", read, trimmed)
+	}
+}
+
+// TestReopen: whatever was kept is there after Close and after a crash of the
+// process, with the same numbers, and restarts leave no files behind.
+func TestReopen(t *testing.T) {
+	dir := t.TempDir()
+	var want []telemetry.Message
+	for range 5 {
+		l := mustOpen(t, dir, Options{Partitions: 2, SegmentBytes: minSegmentBytes})
+		for i := range 12 {
+			msgs := []telemetry.Message{tenth(fmt.Sprint(i))}
+			logtest.Append(t, l, msgs...)
+			want = append(want, msgs[0])
+		}
+		got := logtest.All(t, l)
+		if len(got) != len(want) {
+			t.Fatalf("%d messages, want %d", len(got), len(want))
+		}
+		found := map[key]telemetry.Message{}
+		for _, g := range got {
+			found[key{g.Partition, g.Seq}] = g
+		}
+		for _, w := range want {
+			g := found[key{w.Partition, w.Seq}]
+			if g.DeviceID != w.DeviceID || !g.EnqueuedAt.Equal(w.EnqueuedAt) {
+				t.Fatalf("seq %d of %s at %v came back as seq %d of %q at %v", w.Seq, w.DeviceID, w.EnqueuedAt, g.Seq, g.DeviceID, g.EnqueuedAt)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := mustOpen(t, dir, Options{})
+	n := before.Stats().Segments
+	before.Close()
+	for range 5 {
+		mustOpen(t, dir, Options{}).Close()
+	}
+	if l := mustOpen(t, dir, Options{}); l.Stats().Segments != n {
+		t.Errorf("restarts without appends make segments: %d, then %d", n, l.Stats().Segments)
+	}
+}
+
+// TestGroupLargerThanSegment: one append may be larger than a segment.
+func TestGroupLargerThanSegment(t *testing.T) {
+	l := mustOpen(t, t.TempDir(), Options{Partitions: 2, SegmentBytes: minSegmentBytes})
+	logtest.Append(t, l, message(0))
+	batch := make([]telemetry.Message, 400)
+	for i := range batch {
+		batch[i] = tenth(fmt.Sprint(i))
+	}
+	logtest.Append(t, l, batch...)
+	logtest.Append(t, l, message(1))
+	if n := len(logtest.All(t, l)); n != 402 {
+		t.Errorf("%d messages, want 402", n)
+	}
+	one, err := logtest.Collect(t.Context(), l, eventlog.Positions{1: eventlog.After(100)}, eventlog.Positions{1: eventlog.After(110)})
+	if err != nil || len(one) != 10 || one[0].Seq != 101 {
+		t.Errorf("%d messages of a large group, %v", len(one), err)
+	}
+}
+
+// TestAllocations: nothing is allocated per message, appending or reading.
+func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	l := mustOpen(t, t.TempDir(), Options{Level: Memory})
+	msgs := make([]telemetry.Message, 1000)
+	for i := range msgs {
+		msgs[i] = benchMessage(i)
+	}
+	durable := make(chan error, 1)
+	done := func(err error) { durable <- err }
+	appending := testing.AllocsPerRun(20, func() {
+		l.Append(msgs, done)
+		<-durable
+	})
+	if appending > 20 {
+		t.Errorf("appending 1000 messages allocates %v times", appending)
+	}
+	reading := testing.AllocsPerRun(1, func() {
+		for _, err := range l.Read(t.Context(), eventlog.AllFrom(4, eventlog.Oldest()), eventlog.AllFrom(4, eventlog.Latest())) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if reading > 200 {
+		t.Errorf("reading 20,000 messages allocates %v times", reading)
+	}
+}
