@@ -60,7 +60,7 @@ func (l rampLog) Read(ctx context.Context, _, _ eventlog.Positions) iter.Seq2[ev
 				bodies = append(bodies, '}')
 				msgs[i] = telemetry.Message{DeviceID: device, ContentType: "application/json", Body: bodies[from:], Partition: p, Seq: seqs[p], EnqueuedAt: at.Add(time.Duration(n) * time.Microsecond)}
 				if l.chosen {
-					msgs[i].MessageID = fmt.Sprintf("%08x-0000-4000-8000-%012x", n*2654435761, n)
+					msgs[i].MessageID = fmt.Sprintf("%08x-0000-4000-8000-%012x", uint32(n)*2654435761, n)
 				}
 				seqs[p]++
 			}
