@@ -182,15 +182,6 @@ func TestTwinError(t *testing.T) {
 	}
 }
 
-// Who does not subscribe to answers gets none, and stays connected.
-func TestTwinWithoutSubscription(t *testing.T) {
-	r := newRig(t, mqtt.Options{})
-	c := r.connect(d1)
-	c.send(publish("$iothub/twin/GET/?$rid=1", " ", 1), ping)
-	c.expect("PUBACK 1")
-	c.expect("PINGRESP")
-}
-
 func TestMethods(t *testing.T) {
 	r := newRig(t, mqtt.Options{})
 	c := r.connect(d1)
