@@ -9,9 +9,10 @@ from lib import env, say
 async def main():
     client = IoTHubDeviceClient.create_from_connection_string(env("CS"))
     got = asyncio.Queue()
+    loop = asyncio.get_running_loop()
 
-    async def on_message(message):
-        await got.put(message)
+    async def on_message(message):  # on an event loop of the SDK's own
+        loop.call_soon_threadsafe(got.put_nowait, message)
 
     client.on_message_received = on_message
     await asyncio.wait_for(client.connect(), 15)

@@ -14,6 +14,14 @@ def desire(registry, device, **desired):
     registry.update_twin(device, Twin(properties=TwinProperties(desired=desired)), twin.etag)
 
 
+async def wanted(patches, interval):
+    """Waits for that patch; the SDK makes one of its own when it has asked for the twin."""
+    while True:
+        patch = await asyncio.wait_for(patches.get(), 15)
+        if patch.get("interval") == interval:
+            return patch
+
+
 async def main():
     device = env("DEVICE")
     registry = IoTHubRegistryManager.from_connection_string(env("SERVICE"))
@@ -21,8 +29,8 @@ async def main():
     patches = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
-    async def on_patch(patch):
-        await patches.put(patch)
+    async def on_patch(patch):  # on an event loop of the SDK's own
+        loop.call_soon_threadsafe(patches.put_nowait, patch)
 
     async def on_method(request):
         await client.send_method_response(MethodResponse.create_from_method_request(request, 200, {"echo": request.payload}))
@@ -36,8 +44,8 @@ async def main():
     await client.patch_twin_reported_properties(
         {"status": "running", "lastHeartbeat": "2026-01-02T03:04:05Z", "firmwareVersion": "1.2.3"})
     await loop.run_in_executor(None, lambda: desire(registry, device, interval=7))
-    patch = await asyncio.wait_for(patches.get(), 15)
-    assert patch["interval"] == 7 and patch["$version"] == twin["desired"]["$version"] + 1, patch
+    patch = await wanted(patches, 7)
+    assert patch["$version"] == twin["desired"]["$version"] + 1, patch
 
     answer = await loop.run_in_executor(None, lambda: registry.invoke_device_method(
         device, CloudToDeviceMethod(method_name="echo", payload={"n": 1}, response_timeout_in_seconds=10)))
@@ -47,10 +55,7 @@ async def main():
     await client.disconnect()
     await loop.run_in_executor(None, lambda: desire(registry, device, interval=8))
     await asyncio.wait_for(client.connect(), 15)
-    while True:
-        patch = await asyncio.wait_for(patches.get(), 15)
-        if patch.get("interval") == 8:
-            break
+    await wanted(patches, 8)
     await client.shutdown()
     say("done")
 
