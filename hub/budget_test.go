@@ -39,3 +39,16 @@ func TestBudget(t *testing.T) {
 		t.Errorf("used %d, waiting %d, queue %d at the end", used, waiting, len(b.queue))
 	}
 }
+
+// TestBudgetGrantMeetsCancel: who gives up at the moment of the grant gives back.
+func TestBudgetGrantMeetsCancel(t *testing.T) {
+	b := &budget{limit: 100}
+	late := &taker{60, make(chan struct{})}
+	b.queue = []*taker{late}
+	b.waiting.Store(1)
+	b.grant()
+	_ = b.leave(late, context.Canceled)
+	if used, waiting := b.used.Load(), b.waiting.Load(); used != 0 || waiting != 0 {
+		t.Errorf("used %d, waiting %d", used, waiting)
+	}
+}
