@@ -10,6 +10,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -62,8 +63,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	result, err := run(ctx, s)
-	if err == nil && result != nil {
-		err = result.print(os.Stdout, s.json)
+	if result != nil { // a rate that was not reached has a result and an error
+		err = errors.Join(err, result.print(os.Stdout, s.json))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mqttload:", err)

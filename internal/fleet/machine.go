@@ -40,8 +40,8 @@ type profile struct {
 
 var profiles = [kinds]profile{
 	Pump:       {"pump", 5, 6 * time.Minute, 7.5, 4.2, 1.8, 45 * time.Minute, 0.85},
-	Compressor: {"compressor", 7, 8 * time.Minute, 22, 8.5, 2.6, 20 * time.Minute, 0.7},
-	Oven:       {"oven", 8, 15 * time.Minute, 36, 1.01, 0.3, 90 * time.Minute, 0.8},
+	Compressor: {"compressor", 6, 8 * time.Minute, 22, 8.5, 2.6, 20 * time.Minute, 0.7},
+	Oven:       {"oven", 6.5, 15 * time.Minute, 36, 1.01, 0.3, 90 * time.Minute, 0.8},
 	Chiller:    {"chiller", -6, 10 * time.Minute, 15, 12.4, 1.2, 30 * time.Minute, 0.75},
 	Fan:        {"fan", 3, 3 * time.Minute, 4, 1.06, 2.1, 4 * time.Hour, 0.95},
 }
