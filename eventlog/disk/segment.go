@@ -93,10 +93,6 @@ func (m *marks) seek(start int64, partitions int, before func(first int64, next 
 	return m.offs[n-1]
 }
 
-func (m *marks) clone() marks {
-	return marks{slices.Clone(m.offs), slices.Clone(m.times), slices.Clone(m.seqs)}
-}
-
 func segmentName(dir string, number uint64) string {
 	return filepath.Join(dir, fmt.Sprintf("%016d%s", number, segmentSuffix))
 }
