@@ -183,8 +183,9 @@ func (c *Client) state(err error) {
 }
 
 // Close takes no more messages, waits until those in flight are acknowledged or
-// ctx ends, says goodbye to the hub and waits for handlers to return. It
-// returns ErrClosed, with the count, where messages were left unacknowledged.
+// ctx ends, says goodbye to the hub and waits for handlers to return, whose
+// context ends then: a handler must not call it. It returns ErrClosed, with the
+// count, where messages were left unacknowledged.
 func (c *Client) Close(ctx context.Context) error {
 	c.mu.Lock()
 	if !c.closing {

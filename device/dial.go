@@ -80,18 +80,21 @@ func (c *Client) openWebSocket(ctx context.Context) (net.Conn, error) {
 	if c.opts.plain {
 		scheme = "ws://"
 	}
+	transport := &http.Transport{
+		Proxy:           http.ProxyFromEnvironment,
+		DialContext:     c.opts.Dial,
+		TLSClientConfig: c.tlsConfig(host),
+	}
 	ws, _, err := websocket.Dial(ctx, scheme+address+webSocketPath, &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: &http.Transport{
-			DialContext:     c.opts.Dial,
-			TLSClientConfig: c.tlsConfig(host),
-		}},
+		HTTPClient:      &http.Client{Transport: transport},
 		Subprotocols:    []string{"mqtt"},
 		CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
+		transport.CloseIdleConnections() // a refusal leaves its connection behind
 		return nil, hint(err)
 	}
-	ws.SetReadLimit(maxPacket)
+	ws.SetReadLimit(-1) // frames bounds packets; a frame of WebSocket may hold many
 	return websocket.NetConn(c.ctx, ws, websocket.MessageBinary), nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -252,8 +253,29 @@ func checkCloudMessage(t *testing.T, h *realHub, c *device.Client) {
 	}
 }
 
-// A newer connection throws the older one out; a client whose device is
-// disabled learns it.
+func TestAuthorityOfTheEnvironment(t *testing.T) {
+	dir := t.TempDir()
+	h, err := startHub(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.stop)
+	connection := h.device(t, "d1")
+	t.Setenv("SSL_CERT_FILE", filepath.Join(dir, "ca.pem"))
+	c, err := device.Connect(t.Context(), connection, device.Options{Dial: h.dial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	_, err = device.Connect(t.Context(), connection, device.Options{Dial: h.dial, RootCAs: x509.NewCertPool()})
+	if err == nil || !strings.Contains(err.Error(), "set SSL_CERT_FILE to its ca.pem") {
+		t.Errorf("an authority that is not trusted: %v, want the remedy", err)
+	}
+}
+
+// The client of a disabled device learns it, and goes on when it is enabled.
 func TestWeirCutsConnections(t *testing.T) {
 	h := newRealHub(t)
 	connection := h.device(t, "d1")

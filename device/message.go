@@ -76,8 +76,8 @@ func (c *Client) SendBatch(ctx context.Context, msgs []Message) error {
 
 // SendAsync hands a message over and returns as soon as it is in the window;
 // while the window is full it waits, until ctx ends. done runs exactly once,
-// with nil when the hub has acknowledged the message; it must not block and
-// must not wait for another message. The message is copied: its parts may be
+// with nil when the hub has acknowledged the message; it must not block, nor
+// send: room for that comes only when it has returned. The message is copied: its parts may be
 // reused when SendAsync returns.
 func (c *Client) SendAsync(ctx context.Context, m Message, done func(error)) {
 	n := m.size()
