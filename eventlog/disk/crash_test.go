@@ -239,29 +239,31 @@ func TestTornTail(t *testing.T) {
 // TestDamageIsNoTail: a damaged group with whole ones behind it was synced once:
 // it is set aside, not cut, in the last segment too.
 func TestDamageIsNoTail(t *testing.T) {
-	m := newMemFS()
-	o := Options{FS: m, SegmentBytes: minSegmentBytes, Partitions: 1}
-	l := mustOpen(t, "log", o)
-	logtest.Append(t, l, message(0))
-	torn := l.newest().end
-	for i := 1; i < 10; i++ {
-		logtest.Append(t, l, message(i))
-	}
-	after := m.killed()
-	f := after.names[m.segments()[0]]
-	clear(f.data[torn : torn+groupHead]) // the second group is damaged, those behind it are not
-	o.FS = after
-	l = mustOpen(t, "log", o)
-	got := logtest.All(t, l)
-	if len(got) != 9 || l.Stats().DamagedRecords != 1 {
-		t.Errorf("%d messages, %+v: want 9, and 1 set aside", len(got), l.Stats())
-	}
-	seqs := make([]int64, len(got))
-	for i := range got {
-		seqs[i] = got[i].Seq
-	}
-	if !slices.Equal(seqs, []int64{0, 2, 3, 4, 5, 6, 7, 8, 9}) {
-		t.Errorf("sequence numbers %v", seqs)
+	for name, harm := range map[string]func([]byte){
+		"header": func(b []byte) { clear(b[:groupHead]) },
+		"record": func(b []byte) { b[groupHead+runEntry+recordHead] ^= 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMemFS()
+			o := Options{FS: m, SegmentBytes: minSegmentBytes, Partitions: 1}
+			l := mustOpen(t, "log", o)
+			logtest.Append(t, l, message(0))
+			second := l.newest().end
+			for i := 1; i < 10; i++ {
+				logtest.Append(t, l, message(i))
+			}
+			after := m.killed()
+			harm(after.names[m.segments()[0]].data[second:])
+			o.FS = after
+			l = mustOpen(t, "log", o)
+			var seqs []int64
+			for _, g := range logtest.All(t, l) {
+				seqs = append(seqs, g.Seq)
+			}
+			if !slices.Equal(seqs, []int64{0, 2, 3, 4, 5, 6, 7, 8, 9}) || l.Stats().DamagedRecords != 1 {
+				t.Errorf("sequence numbers %v, %+v", seqs, l.Stats())
+			}
+		})
 	}
 }
 

@@ -227,9 +227,6 @@ func (l *Log) salvage(f File, s *segment, readable, last bool) error {
 		l.found.torn += v.torn
 		l.logger.Warn("log ends in a group that a crash cut short: cut", "segment", fileName(s), "bytes", cut, "records", v.torn)
 	}
-	if err := f.Truncate(s.end); err != nil {
-		return err
-	}
 	return l.seal(f, s)
 }
 

@@ -122,6 +122,6 @@ func (l *Log) seek(s *segment, f File, fs []follow) (int64, error) {
 		}
 	}
 	return m.seek(s.start, l.partitions, func(first int64, next []int64) bool {
-		return reachAll(fs, first-1, next)
+		return reachAll(fs, first, next) // what is before the mark may have its very time
 	}), nil
 }

@@ -1,9 +1,11 @@
 package disk
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -177,22 +179,94 @@ func TestReopen(t *testing.T) {
 	}
 }
 
-// TestGroupLargerThanSegment: one append may be larger than a segment.
-func TestGroupLargerThanSegment(t *testing.T) {
+// TestLargeGroups: one append may be larger than a segment and than what a
+// reader holds, and comes back whole.
+func TestLargeGroups(t *testing.T) {
 	l := mustOpen(t, t.TempDir(), Options{Partitions: 2, SegmentBytes: minSegmentBytes})
-	logtest.Append(t, l, message(0))
-	batch := make([]telemetry.Message, 400)
-	for i := range batch {
-		batch[i] = tenth(fmt.Sprint(i))
+	for range 3 {
+		batch := make([]telemetry.Message, 400)
+		for i := range batch {
+			batch[i] = telemetry.Message{DeviceID: fmt.Sprint(i), Body: bytes.Repeat(fmt.Append(nil, i, "."), 600)}
+		}
+		logtest.Append(t, l, batch...)
+		logtest.Append(t, l, telemetry.Message{DeviceID: "0", Body: bytes.Repeat([]byte("0."), 600)})
 	}
-	logtest.Append(t, l, batch...)
-	logtest.Append(t, l, message(1))
-	if n := len(logtest.All(t, l)); n != 402 {
-		t.Errorf("%d messages, want 402", n)
+	count := map[string]int{}
+	from, until := eventlog.AllFrom(2, eventlog.Oldest()), eventlog.AllFrom(2, eventlog.Latest())
+	for b, err := range l.Read(t.Context(), from, until) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range b.Messages { // all of the batch must be valid at once
+			if want := bytes.Repeat([]byte(m.DeviceID+"."), 600); !bytes.Equal(m.Body, want) {
+				t.Fatalf("seq %d of %q: body %.20q", m.Seq, m.DeviceID, m.Body)
+			}
+			count[strings.Clone(m.DeviceID)]++
+		}
+	}
+	if len(count) != 400 || count["0"] != 6 || count["399"] != 3 {
+		t.Errorf("%d devices, %d and %d messages of two", len(count), count["0"], count["399"])
 	}
 	one, err := logtest.Collect(t.Context(), l, eventlog.Positions{1: eventlog.After(100)}, eventlog.Positions{1: eventlog.After(110)})
 	if err != nil || len(one) != 10 || one[0].Seq != 101 {
-		t.Errorf("%d messages of a large group, %v", len(one), err)
+		t.Errorf("%d messages from the middle of a large group, %v", len(one), err)
+	}
+}
+
+// TestSeek: positions within a segment of many marks, while it is written and
+// after it is sealed.
+func TestSeek(t *testing.T) {
+	clock := logtest.NewClock()
+	begin := clock.Now()
+	dir := t.TempDir()
+	l := mustOpen(t, dir, Options{Partitions: 2, SegmentBytes: 4 << 20, Level: Memory, Now: clock.Now})
+	var at [2]int64
+	var times [2][]time.Time
+	for i := range 1200 {
+		if i%400 == 0 { // many marks have the same time
+			clock.Add(time.Second)
+		}
+		msgs := []telemetry.Message{tenth(fmt.Sprint(i))}
+		logtest.Append(t, l, msgs...)
+		at[msgs[0].Partition]++
+		times[msgs[0].Partition] = append(times[msgs[0].Partition], msgs[0].EnqueuedAt)
+	}
+	if n := len(l.newest().marks.offs); n < 8 || l.Stats().Segments != 1 {
+		t.Fatalf("%d marks in %d segments: too little to look in", n, l.Stats().Segments)
+	}
+	for range 2 {
+		for p := range 2 {
+			for _, seq := range []int64{-1, 0, 1, 99, 300, at[p] - 2, at[p] - 1} {
+				firstIs(t, l, p, eventlog.After(seq), seq+1, at[p])
+				if seq >= 0 {
+					first := slices.IndexFunc(times[p], times[p][seq].Equal)
+					firstIs(t, l, p, eventlog.At(times[p][seq]), int64(first), at[p])
+				}
+			}
+			firstIs(t, l, p, eventlog.At(begin), 0, at[p])
+		}
+		l.Close()
+		l = mustOpen(t, dir, Options{})
+	}
+}
+
+// firstIs checks that a read of partition p from pos to its end begins with seq.
+func firstIs(t *testing.T, l *Log, p int, pos eventlog.Position, seq, end int64) {
+	t.Helper()
+	got, err := logtest.Collect(t.Context(), l, eventlog.Positions{p: pos}, eventlog.Positions{p: eventlog.Latest()})
+	if err != nil || int64(len(got)) != end-seq || len(got) > 0 && got[0].Seq != seq {
+		t.Errorf("partition %d %v: %d messages, %v; want %d from %d on", p, pos, len(got), err, end-seq, seq)
+	}
+}
+
+// TestRemovedSegment: who comes too late for a file that retention took finds
+// that out, and is not told of an I/O error.
+func TestRemovedSegment(t *testing.T) {
+	l := mustOpen(t, t.TempDir(), Options{})
+	s := newSegment(0, make([]int64, 4))
+	l.remove(s)
+	if _, err := l.acquire(s); !errors.Is(err, errRemoved) {
+		t.Errorf("opening a removed segment: %v", err)
 	}
 }
 
