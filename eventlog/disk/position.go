@@ -73,10 +73,10 @@ func ceilMicro(t time.Time) int64 {
 	return us
 }
 
-// reaches tells whether a place in the log behind records up to next and times
-// up to last is not behind where f wants to be.
+// reaches tells whether f wants nothing of what is before a place in the log:
+// records before next, none later than last.
 func (f *follow) reaches(last, next int64) bool {
-	return !f.active || next <= f.seq && (f.since == math.MinInt64 || last < f.since)
+	return !f.active || next <= f.seq || last < f.since
 }
 
 // begin returns the newest segment before which nothing is to be delivered. The

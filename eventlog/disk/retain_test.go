@@ -250,6 +250,35 @@ func TestSeek(t *testing.T) {
 	}
 }
 
+// TestSeekReadsLittle: finding a place reads the index, not the log.
+func TestSeekReadsLittle(t *testing.T) {
+	clock := logtest.NewClock()
+	m := newMemFS()
+	l := mustOpen(t, "log", Options{FS: m, Partitions: 1, SegmentBytes: 1 << 20, Now: clock.Now})
+	var last telemetry.Message
+	for i := range 3000 {
+		clock.Add(time.Second)
+		msgs := []telemetry.Message{tenth(fmt.Sprint(i))}
+		logtest.Append(t, l, msgs...)
+		last = msgs[0]
+	}
+	for _, pos := range []eventlog.Position{eventlog.After(last.Seq - 1), eventlog.At(last.EnqueuedAt), eventlog.Latest()} {
+		reads := 0
+		m.setFault(func(op, _ string) error {
+			if op == "read" {
+				reads++
+			}
+			return nil
+		})
+		if _, err := logtest.Collect(t.Context(), l, eventlog.AllFrom(1, pos), eventlog.AllFrom(1, eventlog.Latest())); err != nil {
+			t.Fatal(err)
+		}
+		if reads > 5 {
+			t.Errorf("%v takes %d reads in a log of %d segments", pos, reads, l.Stats().Segments)
+		}
+	}
+}
+
 // firstIs checks that a read of partition p from pos to its end begins with seq.
 func firstIs(t *testing.T, l *Log, p int, pos eventlog.Position, seq, end int64) {
 	t.Helper()
