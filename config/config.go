@@ -155,6 +155,10 @@ type Store struct {
 	// How long a document lives, counted from when its message came in.
 	TTL time.Duration `yaml:"ttl"`
 
+	// How often the store is made durable. The log keeps what came since, and a
+	// start after a crash reads it again.
+	Flush time.Duration `yaml:"flush"`
+
 	// The memory of the store's block cache.
 	Cache Size `yaml:"cache"`
 }
@@ -185,7 +189,7 @@ func Default() *Config {
 			Retention:  Retention{Age: 7 * 24 * time.Hour, Size: 10 << 30},
 			Segment:    64 << 20,
 		},
-		Store:  Store{TTL: 7 * 24 * time.Hour, Cache: 8 << 20},
+		Store:  Store{TTL: 7 * 24 * time.Hour, Flush: 30 * time.Second, Cache: 8 << 20},
 		Limits: Limits{Connections: 100_000, InFlight: 64 << 20},
 	}
 }

@@ -149,6 +149,9 @@ func (f *File) checkStore() error {
 	if f.Store.TTL < time.Minute {
 		return f.wrong("store.ttl", "%s is less than 1m", f.Store.TTL)
 	}
+	if f.Store.Flush < 100*time.Millisecond {
+		return f.wrong("store.flush", "%s is less than 100ms", f.Store.Flush)
+	}
 	if f.Store.Cache < MinInFlight {
 		return f.wrong("store.cache", "%s is less than 1MB", f.Store.Cache)
 	}

@@ -101,7 +101,7 @@ func (l *ledger) powerCycle(t *testing.T, n *node, d *disk, after time.Duration)
 func TestTorturePowerCut(t *testing.T) {
 	r := random(t)
 	d := newDisk(t, 512)
-	n := tortured(t, filepath.Join(d.dir, "data"), smallSegments)
+	n := tortured(t, filepath.Join(d.dir, "data"), busy)
 	n.start(t)
 	l := newLedger(t, n, 8)
 	for i := range *cuts {
@@ -129,7 +129,7 @@ func TestTorturePowerCut(t *testing.T) {
 // the level interval a power cut takes what was acknowledged and not synced.
 func TestTortureBites(t *testing.T) {
 	d := newDisk(t, 256)
-	n := tortured(t, filepath.Join(d.dir, "data"), "log: { segment: 1MiB, level: interval, interval: 1s }\n")
+	n := tortured(t, filepath.Join(d.dir, "data"), "log: { segment: 1MB, level: interval, interval: 1s }\n")
 	n.start(t)
 	l := newLedger(t, n, 4)
 	for range 3 {
@@ -172,7 +172,7 @@ func TestTortureDiskFull(t *testing.T) {
 	if err := os.WriteFile(ballast, make([]byte, 60<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	n := tortured(t, filepath.Join(d.dir, "data"), smallSegments)
+	n := tortured(t, filepath.Join(d.dir, "data"), busy)
 	n.start(t)
 	l := newLedger(t, n, 4)
 	var cut atomic.Bool
@@ -210,7 +210,7 @@ func TestTortureDiskFull(t *testing.T) {
 // after that, and the node says so.
 func TestTortureDiskDies(t *testing.T) {
 	d := newDisk(t, 256)
-	n := tortured(t, filepath.Join(d.dir, "data"), smallSegments)
+	n := tortured(t, filepath.Join(d.dir, "data"), busy)
 	n.start(t)
 	l := newLedger(t, n, 4)
 	var cut atomic.Bool

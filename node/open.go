@@ -131,7 +131,7 @@ func (n *Node) openStore() error {
 
 // openDoors makes what stands before and behind the hub.
 func (n *Node) openDoors(version string) (err error) {
-	options := stream.HotOptions{Consumer: hotConsumer, TTL: n.config.Store.TTL, Speaks: newSpeaker(n.hub).speaks, Logger: n.logger, Metrics: n.metrics}
+	options := stream.HotOptions{Consumer: hotConsumer, TTL: n.config.Store.TTL, FlushEvery: n.config.Store.Flush, Speaks: newSpeaker(n.hub).speaks, Logger: n.logger, Metrics: n.metrics}
 	if l, ok := n.log.(interface {
 		Require(consumer string, durable map[int]int64)
 	}); ok {
