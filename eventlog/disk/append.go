@@ -86,15 +86,17 @@ func (l *Log) takeTime() *pending {
 	return g
 }
 
-// finish tells the callers of g how it ended and takes g back.
+// finish tells the callers of g how it ended and takes g back. Their bytes are
+// free before they hear of it.
 func (l *Log) finish(g *pending, err error) {
+	l.mu.Lock()
+	l.waiting -= g.bytes
+	l.mu.Unlock()
 	for _, done := range g.calls {
 		done(err)
 	}
-	bytes := g.bytes
 	g.reset()
 	l.mu.Lock()
-	l.waiting -= bytes
 	l.spare = g
 	l.mu.Unlock()
 }

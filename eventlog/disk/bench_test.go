@@ -54,17 +54,20 @@ func (s *syncTimes) report(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
-func benchLog(b *testing.B) (*Log, *syncTimes) {
+func benchLog(b *testing.B, gather time.Duration) (*Log, *syncTimes) {
 	s := &syncTimes{FS: osFS{}}
-	l := mustOpen(b, b.TempDir(), Options{FS: s})
+	l := mustOpen(b, b.TempDir(), Options{FS: s, Gather: gather})
 	return l, s
 }
 
 // BenchmarkCommit is so many committers, each waiting for its own record.
-func BenchmarkCommit(b *testing.B) {
+func BenchmarkCommit(b *testing.B)   { benchmarkCommit(b, 0) }
+func BenchmarkGathered(b *testing.B) { benchmarkCommit(b, time.Millisecond) }
+
+func benchmarkCommit(b *testing.B, gather time.Duration) {
 	for _, committers := range []int{1, 64, 1024} {
 		b.Run(fmt.Sprint(committers), func(b *testing.B) {
-			l, s := benchLog(b)
+			l, s := benchLog(b, gather)
 			var left atomic.Int64
 			left.Store(int64(b.N))
 			b.ReportAllocs()
@@ -93,7 +96,7 @@ func BenchmarkCommit(b *testing.B) {
 
 // BenchmarkBatch is one committer of 1,000 records at a time; ns are per record.
 func BenchmarkBatch(b *testing.B) {
-	l, s := benchLog(b)
+	l, s := benchLog(b, 0)
 	msgs := make([]telemetry.Message, 1000)
 	for i := range msgs {
 		msgs[i] = benchMessage(i)

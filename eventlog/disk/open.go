@@ -27,7 +27,7 @@ func (l *Log) recover() error {
 	if len(l.segs) > 0 {
 		return nil
 	}
-	first, f, err := l.create(0, make([]int64, l.partitions), 0, l.opts.SegmentBytes)
+	first, f, err := l.create(0, make([]int64, l.partitions), l.opts.Now().UnixMicro(), l.opts.SegmentBytes)
 	if err != nil {
 		return fmt.Errorf("eventlog/disk: creating the log in %s: %w", l.dir, err)
 	}
@@ -227,7 +227,10 @@ func (l *Log) salvage(f File, s *segment, readable, last bool) error {
 		l.found.torn += v.torn
 		l.logger.Warn("log ends in a group that a crash cut short: cut", "segment", fileName(s), "bytes", cut, "records", v.torn)
 	}
-	return l.seal(f, s)
+	if err := l.seal(f, s); err != nil {
+		return err
+	}
+	return f.Sync() // at every level: what is cut must not come back
 }
 
 // seal ends the file behind the last group of s with a footer, durably. A full

@@ -1,8 +1,6 @@
 package disk
 
-import (
-	"time"
-)
+import "time"
 
 // Stats is the state of a log, for /healthz and metrics.
 type Stats struct {
