@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -22,6 +23,12 @@ type Config struct {
 	// certificates and keys. Default: the folder data where weir was started.
 	// The flag --data wins over it.
 	Data string `yaml:"data"`
+
+	// What this node does: hub takes in what devices send, stream brings it to
+	// the hot store, api serves what is read. Without stream the log keeps what
+	// its retention allows, and a later start with stream catches up. hub must
+	// be among them.
+	Roles []string `yaml:"roles"`
 
 	// The hub: what devices and services talk to.
 	Hub Hub `yaml:"hub"`
@@ -173,10 +180,23 @@ type Limits struct {
 	InFlight Size `yaml:"inFlight"`
 }
 
+// The roles of a node, in the order of the picture.
+const (
+	RoleHub    = "hub"
+	RoleStream = "stream"
+	RoleAPI    = "api"
+)
+
+var roles = []string{RoleHub, RoleStream, RoleAPI}
+
+// Does tells whether the node has a role.
+func (c *Config) Does(role string) bool { return slices.Contains(c.Roles, role) }
+
 // Default returns the configuration of an empty file.
 func Default() *Config {
 	return &Config{
 		Data:  "data",
+		Roles: slices.Clone(roles),
 		Hub:   Hub{HostName: "localhost"},
 		MQTT:  MQTT{Listen: ":8883"},
 		HTTPS: HTTPS{Listen: ":8443", Standard: ":443"},

@@ -29,7 +29,7 @@ var engines = map[string]struct{ exist, planned []string }{
 
 // Validate returns the first thing that is wrong, as an *Error.
 func (f *File) Validate() error {
-	for _, check := range []func() error{f.checkHub, f.checkListeners, f.checkAPI, f.checkTLS, f.checkLog, f.checkStore, f.checkLimits} {
+	for _, check := range []func() error{f.checkRoles, f.checkHub, f.checkListeners, f.checkAPI, f.checkTLS, f.checkLog, f.checkStore, f.checkLimits} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -51,6 +51,22 @@ func (f *File) wrong(key, format string, args ...any) error {
 
 func above(key string) string {
 	return key[:max(strings.LastIndexAny(key, ".["), 0)]
+}
+
+func (f *File) checkRoles() error {
+	for i, r := range f.Roles {
+		if !slices.Contains(roles, r) {
+			hint := ""
+			if near := nearest(r, roles); near != "" {
+				hint = fmt.Sprintf(": did you mean %s?", near)
+			}
+			return f.wrong(fmt.Sprintf("roles[%d]", i), "there is no role %q; what exists is %s%s", r, strings.Join(roles, ", "), hint)
+		}
+	}
+	if !f.Does(RoleHub) {
+		return f.wrong("roles", "hub is missing: a node without it needs a log that several nodes share, which is planned")
+	}
+	return nil
 }
 
 func (f *File) checkHub() error {

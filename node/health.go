@@ -5,17 +5,17 @@ import (
 	"fmt"
 
 	"github.com/weir-iot/weir/api"
+	"github.com/weir-iot/weir/config"
 )
 
 // health is what /healthz and /readyz tell.
 func (n *Node) health(ctx context.Context) api.Health {
 	log, hot := n.logStats(), n.hot.Stats()
 	h := api.Health{
-		Problems:  n.problems(),
-		Starting:  !n.ready.Load(),
-		Log:       api.LogHealth{Engine: log.engine, Durability: n.config.Log.Level, Partitions: n.config.Log.Partitions, Stats: log.details},
-		Consumers: []api.ConsumerHealth{{Name: hotConsumer}},
-		Store:     api.StoreHealth{Engine: engineOf(n.config.Store.URL, "pebble")},
+		Problems: n.problems(),
+		Starting: !n.ready.Load(),
+		Log:      api.LogHealth{Engine: log.engine, Durability: n.config.Log.Level, Partitions: n.config.Log.Partitions, Stats: log.details},
+		Store:    api.StoreHealth{Engine: engineOf(n.config.Store.URL, "pebble")},
 	}
 	if log.engine == "mem" {
 		h.Log.Durability = "memory"
@@ -23,9 +23,12 @@ func (n *Node) health(ctx context.Context) api.Health {
 	if len(log.next) > 0 {
 		h.Log.Partitions = len(log.next)
 	}
-	for p, next := range log.next {
-		if p < len(hot.Partitions) {
-			h.Consumers[0].Lag += max(0, next-1-hot.Partitions[p].Applied)
+	if n.config.Does(config.RoleStream) {
+		h.Consumers = []api.ConsumerHealth{{Name: hotConsumer}}
+		for p, next := range log.next {
+			if p < len(hot.Partitions) {
+				h.Consumers[0].Lag += max(0, next-1-hot.Partitions[p].Applied)
+			}
 		}
 	}
 	statistics, err := n.hub.Statistics(ctx)

@@ -26,6 +26,11 @@ func listen(ctx context.Context, c *config.Config, logger *slog.Logger) (_ *list
 			l.close()
 		}
 	}()
+	if c.Does(config.RoleAPI) {
+		if l.api, err = bind(ctx, c.API.Listen, "the API", "api.listen or --api"); err != nil {
+			return nil, err
+		}
+	}
 	if l.mqtt, err = bind(ctx, c.MQTT.Listen, "MQTT", "mqtt.listen or --mqtt"); err != nil {
 		return nil, err
 	}
@@ -38,9 +43,6 @@ func listen(ctx context.Context, c *config.Config, logger *slog.Logger) (_ *list
 		}
 	}
 	if l.https, err = bind(ctx, c.HTTPS.Listen, "HTTPS", "https.listen or --https"); err != nil {
-		return nil, err
-	}
-	if l.api, err = bind(ctx, c.API.Listen, "the API", "api.listen or --api"); err != nil {
 		return nil, err
 	}
 	if c.HTTPS.Standard != "" {

@@ -132,7 +132,10 @@ func (n *Node) describe(version string) (*State, error) {
 	s := &State{
 		PID: os.Getpid(), Version: version, Started: time.Now().UTC().Truncate(time.Millisecond),
 		HostName: n.config.Hub.HostName, MQTT: dialable(n.listeners.mqtt),
-		API: "http://" + dialable(n.listeners.api), APIToken: n.config.API.Token, CA: ca,
+		APIToken: n.config.API.Token, CA: ca,
+	}
+	if l := n.listeners.api; l != nil {
+		s.API = "http://" + dialable(l)
 	}
 	if l := n.listeners.standard; l != nil {
 		s.HTTPS = append(s.HTTPS, dialable(l))

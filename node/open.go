@@ -75,9 +75,13 @@ func (n *Node) openLog() error {
 		return nil
 	}
 	levels := map[string]disk.Level{"sync": disk.Sync, "interval": disk.Interval(c.Interval), "memory": disk.Memory}
+	var required []string
+	if n.config.Does(config.RoleStream) {
+		required = []string{hotConsumer}
+	}
 	l, err := disk.Open(dir, disk.Options{
 		Partitions: c.Partitions, SegmentBytes: int64(c.Segment), Level: levels[c.Level],
-		MaxAge: c.Retention.Age, MaxBytes: int64(c.Retention.Size), Required: []string{hotConsumer},
+		MaxAge: c.Retention.Age, MaxBytes: int64(c.Retention.Size), Required: required,
 		Logger: n.logger, Metrics: n.metrics,
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weir-iot/weir/config"
 	"github.com/weir-iot/weir/hub/mqtt"
 	"github.com/weir-iot/weir/hub/rest"
 )
@@ -62,11 +63,13 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}
 	var hot sync.WaitGroup
-	hot.Go(func() {
-		if err := n.hot.Run(consuming); err != nil && serving.Err() == nil {
-			stop(fmt.Errorf("node: the hot store's consumer ended: %w", err))
-		}
-	})
+	if n.config.Does(config.RoleStream) {
+		hot.Go(func() {
+			if err := n.hot.Run(consuming); err != nil && serving.Err() == nil {
+				stop(fmt.Errorf("node: the hot store's consumer ended: %w", err))
+			}
+		})
+	}
 	wg.Go(func() { n.watch(serving) })
 	n.ready.Store(true)
 	n.logger.Info("ready", "mqtt", n.state.MQTT, "https", n.state.HTTPS, "api", n.state.API, "data", n.config.Data)

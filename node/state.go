@@ -34,7 +34,7 @@ type State struct {
 	MQTT      string    `json:"mqtt"`                // host:port, TLS
 	MQTTPlain string    `json:"mqttPlain,omitempty"` // host:port, no TLS
 	HTTPS     []string  `json:"https"`               // host:port, the standard port first where it is served
-	API       string    `json:"api"`                 // URL
+	API       string    `json:"api,omitempty"`       // URL; "" where the node has not the role api
 	APIToken  string    `json:"apiToken,omitempty"`
 	CA        string    `json:"ca"` // absolute path
 }

@@ -56,6 +56,9 @@ func (g *globals) monitor(ctx context.Context, query url.Values, count int) erro
 	if err != nil {
 		return err
 	}
+	if s.state.API == "" {
+		return errors.New("device monitor reads the API, which this weir does not serve: add api to roles in its configuration")
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.state.API+"/live?"+query.Encode(), nil)
 	if err != nil {
 		return fmt.Errorf("making the request: %w", err)

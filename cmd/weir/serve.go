@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,7 +116,7 @@ func (g *globals) serve(ctx context.Context, f *served, fleet *fleetOf) error {
 // service: serve prints them on a terminal only.
 func (g *globals) welcome(ctx context.Context, file *config.File, n *node.Node, fleet *fleetOf) error {
 	s := n.State()
-	rows := [][]string{{"dashboard and API", s.API}, {"MQTT for devices", s.MQTT}, {"HTTPS", strings.Join(s.HTTPS, ", ")}, {"data", file.Data}}
+	rows := [][]string{{"dashboard and API", cmp.Or(s.API, "not served: roles")}, {"MQTT for devices", s.MQTT}, {"HTTPS", strings.Join(s.HTTPS, ", ")}, {"data", file.Data}}
 	if fleet != nil {
 		if err := fleet.register(ctx, n); err != nil {
 			return err
