@@ -18,6 +18,7 @@ type batch struct {
 	acks     []byte               // PUBACKs
 	payload  int                  // bytes
 	cost     int                  // bytes that count as in flight
+	behind   uint64               // tasks whose PUBACKs leave first
 	done     func(error)          // b.finish, bound once
 }
 
@@ -77,7 +78,7 @@ func (c *conn) send() error {
 		b.recycle()
 		return nil
 	}
-	if err := c.reserve(b.cost); err != nil {
+	if err := c.reserve(b); err != nil {
 		b.recycle()
 		return err
 	}
@@ -87,11 +88,12 @@ func (c *conn) send() error {
 	return nil
 }
 
-// reserve takes cost bytes of what may be in flight.
-func (c *conn) reserve(cost int) error {
+// reserve takes the cost of b of what may be in flight, and its place among
+// the PUBACKs.
+func (c *conn) reserve(b *batch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.closed && !c.draining && (c.inflight > 0 && c.inflight+cost > c.srv.opt.InFlight || c.out != nil && len(c.out.b) > backlog) {
+	for !c.closed && !c.draining && (c.inflight > 0 && c.inflight+b.cost > c.srv.opt.InFlight || c.out != nil && len(c.out.b) > backlog) {
 		c.changed.Wait()
 	}
 	switch {
@@ -100,7 +102,9 @@ func (c *conn) reserve(cost int) error {
 	case c.draining:
 		return errDraining
 	}
-	c.inflight += cost
+	c.inflight += b.cost
+	c.sent++
+	b.behind = c.asked
 	return nil
 }
 
@@ -110,21 +114,43 @@ func (b *batch) finish(err error) {
 	c := b.c
 	over := false
 	c.mu.Lock()
-	c.inflight -= b.cost
-	c.changed.Broadcast()
-	if err == nil && len(b.acks) > 0 {
-		over = c.queue(func(out []byte) []byte { return append(out, b.acks...) })
+	c.logged++
+	if err != nil {
+		b.acks = b.acks[:0]
 	}
+	held := c.hold(b)
+	if !held {
+		over = b.acknowledge()
+	}
+	c.changed.Broadcast()
 	c.mu.Unlock()
 	switch {
+	case err != nil:
+		c.kill(sendCause(err))
 	case over:
 		c.kill(causeSlow)
-	case err != nil:
-		c.kill(causeLog)
-	default:
-		c.srv.metrics.pubacks.Add(float64(len(b.acks) / 4))
 	}
-	b.recycle()
+	if !held {
+		b.recycle()
+	}
+}
+
+// acknowledge queues the PUBACKs and counts b as in flight no more, under c.mu.
+func (b *batch) acknowledge() (over bool) {
+	b.c.inflight -= b.cost
+	if len(b.acks) == 0 || b.c.closed {
+		return false
+	}
+	b.c.srv.metrics.pubacks.Add(float64(len(b.acks) / 4))
+	return b.c.queue(func(out []byte) []byte { return append(out, b.acks...) })
+}
+
+// sendCause is why a message was refused: the session is over, or the log.
+func sendCause(err error) string {
+	if cause := disconnectCause(err); cause != causeHub && cause != causeShutdown {
+		return cause
+	}
+	return causeLog
 }
 
 // recycle lets go of the chunk and keeps the slices for the next batch.

@@ -21,9 +21,10 @@ const (
 	maxPacket  = 2 + mqtt311.MaxString + 2 + maxPayload
 )
 
-// A conn is one connection. Its goroutine reads, parses and calls the hub; a
-// second one lives while there is something to write. The hub's Receiver calls
-// and the log's callbacks only put bytes into its outbound queue.
+// A conn is one connection. Its goroutine reads, parses and hands telemetry to
+// the hub; a second one lives while there is something to write, a third while
+// the device waits for something that may wait for the disk. The hub's Receiver
+// calls and the log's callbacks only put bytes into its outbound queue.
 type conn struct {
 	srv  *Server
 	nc   net.Conn
@@ -47,12 +48,13 @@ type conn struct {
 	writeFunc func() // c.write, bound once
 
 	mu       sync.Mutex
-	changed  sync.Cond // inflight, out, writing or closed changed
+	changed  sync.Cond // inflight, outbound, worklist or closed changed
 	closed   bool
 	draining bool
 	cause    string
 	inflight int // bytes that wait for the log
 	outbound
+	worklist
 	subs   subscriptions
 	locks  map[uint16]string // packet identifier → lock token of a cloud-to-device message
 	nextID uint16
@@ -147,6 +149,7 @@ func (c *conn) causeOf(err error) string {
 	var he *hub.Error
 	switch {
 	case errors.Is(err, errDisconnect):
+		c.worked()
 		return causeClient
 	case errors.Is(err, errDraining):
 		c.answered()
@@ -155,9 +158,9 @@ func (c *conn) causeOf(err error) string {
 		c.srv.opt.Logger.Info("connection closed for what the device sent", "device", c.id.String(), "error", err)
 		return causeProtocol
 	case errors.As(err, &he):
-		c.srv.opt.Logger.Warn("connection closed: hub failed", "device", c.id.String(), "error", err)
-		return causeHub
+		return c.hubCause(err)
 	default:
+		c.worked() // it left, what it asked for is done
 		return causeLost
 	}
 }
@@ -292,7 +295,7 @@ func (c *conn) drain() {
 func (c *conn) answered() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.closed && (c.inflight > 0 || c.writing) {
+	for !c.closed && (c.inflight > 0 || c.writing || c.working) {
 		c.changed.Wait()
 	}
 }
@@ -302,12 +305,17 @@ func (c *conn) finish() {
 	c.kill(causeLost) // where nothing else did
 	c.srv.wheel.remove(c)
 	c.in.drop()
+	c.mu.Lock()
+	for c.working {
+		c.changed.Wait()
+	}
+	c.mu.Unlock()
 	if c.session != nil {
 		c.sendWill()
 		c.session.Close()
 	}
 	c.mu.Lock()
-	for c.inflight > 0 || c.writing {
+	for c.inflight > 0 || c.writing || c.working {
 		c.changed.Wait()
 	}
 	c.discard()
@@ -317,20 +325,4 @@ func (c *conn) finish() {
 		c.srv.metrics.disconnects.WithLabelValues(cause).Inc()
 		c.srv.opt.Logger.Debug("device disconnected", "device", c.id.String(), "cause", cause)
 	}
-}
-
-// settled waits until everything that was sent is acknowledged.
-func (c *conn) settled() error {
-	if err := c.send(); err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.inflight > 0 && !c.closed {
-		c.changed.Wait()
-	}
-	if c.closed {
-		return errClosed
-	}
-	return nil
 }

@@ -123,7 +123,7 @@ func (c *conn) resume() error {
 	})
 	c.mu.Unlock()
 	if feeds := subs.feeds(); feeds != 0 {
-		return c.session.Subscribe(c.ctx, feeds)
+		return c.work(task{do: func() error { return c.session.Subscribe(c.ctx, feeds) }})
 	}
 	return nil
 }

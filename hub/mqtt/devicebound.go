@@ -22,7 +22,7 @@ func (c *conn) CloudToDevice(m *hub.CloudMessage) {
 	if c.subs.qos > 0 {
 		p.QoS, p.ID = 1, c.lockID(m.LockToken)
 	} else {
-		c.sent = append(c.sent, m.LockToken)
+		c.unacked = append(c.unacked, m.LockToken)
 	}
 	over := c.queue(func(b []byte) []byte { return mqtt311.AppendPublish(b, &p) })
 	c.mu.Unlock()
@@ -68,7 +68,7 @@ func (c *conn) puback(body []byte) error {
 	if !ok {
 		return nil
 	}
-	return c.complete(token)
+	return c.work(task{do: func() error { return c.complete(token) }})
 }
 
 // complete settles a message that the device has. A lost lock is fine: the

@@ -11,7 +11,7 @@ type outbound struct {
 	out        *outbuf // nil: nothing waits
 	writing    bool
 	writeSince int64    // tick at which the write in progress began
-	sent       []string // lock tokens in out that no PUBACK will complete
+	unacked    []string // lock tokens in out that no PUBACK will complete
 }
 
 type outbuf struct{ b []byte }
@@ -53,8 +53,8 @@ func (c *conn) queue(appendTo func([]byte) []byte) (over bool) {
 func (c *conn) write() {
 	c.mu.Lock()
 	for c.out != nil && !c.closed {
-		buf, sent := c.out, c.sent
-		c.out, c.sent = nil, nil
+		buf, sent := c.out, c.unacked
+		c.out, c.unacked = nil, nil
 		c.writeSince = c.srv.wheel.now.Load()
 		c.changed.Broadcast()
 		c.mu.Unlock()
@@ -74,11 +74,11 @@ func (c *conn) writeOut(buf *outbuf, sent []string) error {
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
 	for _, token := range sent {
-		if err := c.complete(token); err != nil {
-			return err
-		}
+		c.enqueue(task{do: func() error { return c.complete(token) }}) // no more than the hub hands out
 	}
+	c.mu.Unlock()
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/weir-iot/weir/hub"
@@ -28,41 +29,45 @@ func (c *conn) publish(flags uint8, body []byte) error {
 	return c.request(&p, topic)
 }
 
-// request takes a PUBLISH of the twin and method protocols. Its PUBACK follows
-// those of everything before it (MQTT 3.1.1, section 4.6).
+// request takes a PUBLISH of the twin and method protocols. It is answered in
+// order, behind the connection's reader.
 func (c *conn) request(p *mqtt311.Publish, topic []byte) error {
-	if err := c.settled(); err != nil {
+	if err := c.send(); err != nil {
 		return err
 	}
-	var err error
+	t := task{ack: p.QoS > 0, id: p.ID}
 	if query, ok := strings.CutPrefix(p.Topic, topicTwinGet); ok {
-		err = c.withRequestID(topic, query, func(rid string) { c.twinGet(rid) })
-	} else if query, ok := strings.CutPrefix(p.Topic, topicReported); ok {
-		err = c.withRequestID(topic, query, func(rid string) { c.twinReport(rid, p.Payload) })
-	} else if rest, ok := strings.CutPrefix(p.Topic, topicResponse); ok {
-		err = c.methodResponse(topic[len(topic)-len(rest):], p.Payload)
-	} else {
-		err = errTopic
+		rid, err := requestID(topic[len(topic)-len(query):])
+		if err != nil {
+			return err
+		}
+		rid = strings.Clone(rid)
+		t.do = func() error { c.twinGet(rid); return nil }
+		t.size = len(rid)
+		return c.work(t)
 	}
-	if err != nil {
-		return err
+	if query, ok := strings.CutPrefix(p.Topic, topicReported); ok {
+		rid, err := requestID(topic[len(topic)-len(query):])
+		if err != nil {
+			return err
+		}
+		rid = strings.Clone(rid)
+		patch := bytes.Clone(p.Payload)
+		t.do = func() error { c.twinReport(rid, patch); return nil }
+		t.size = len(rid) + len(patch)
+		return c.work(t)
 	}
-	if p.QoS > 0 {
-		c.reply(func(b []byte) []byte { return mqtt311.AppendPuback(b, p.ID) })
+	if rest, ok := strings.CutPrefix(p.Topic, topicResponse); ok {
+		if err := c.methodResponse(topic[len(topic)-len(rest):], p.Payload); err != nil || !t.ack {
+			return err
+		}
+		return c.work(t)
 	}
-	return nil
+	return errTopic
 }
 
-func (c *conn) withRequestID(topic []byte, query string, do func(rid string)) error {
-	rid, err := requestID(topic[len(topic)-len(query):])
-	if err != nil {
-		return err
-	}
-	do(rid)
-	return nil
-}
-
-// systemKey maps the name of a system property in a bag to that of a Message. Message id, content type and encoding have fields of their own; the
+// systemKey maps the name of a system property in a bag to that of a
+// Message. Message id, content type and encoding have fields of their own; the
 // identity ($.cdid, $.cmid) is never the sender's to say.
 func systemKey(name string) (key string, ok bool) {
 	switch name {

@@ -96,9 +96,14 @@ const hostName = "hub.test"
 
 func newRig(t testing.TB, opt mqtt.Options) *rig {
 	t.Helper()
+	return newRigOn(t, opt, mem.New())
+}
+
+func newRigOn(t testing.TB, opt mqtt.Options, registry hub.Registry) *rig {
+	t.Helper()
 	r := &rig{t: t, log: newHeldLog(), metrics: prometheus.NewRegistry()}
 	var err error
-	r.hub, err = hub.New(hub.Options{Registry: mem.New(), Log: r.log, Policies: hub.NewPolicies(), HostName: hostName})
+	r.hub, err = hub.New(hub.Options{Registry: registry, Log: r.log, Policies: hub.NewPolicies(), HostName: hostName})
 	if err != nil {
 		t.Fatal(err)
 	}

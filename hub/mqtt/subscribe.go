@@ -10,8 +10,9 @@ import (
 const maxFilters = 16
 
 // subscribe answers SUBSCRIBE: QoS 2 is granted as 1, a filter that IoT Hub
-// does not document closes the connection. SUBACK leaves before what waits
-// does.
+// does not document closes the connection. Methods and desired properties
+// arrive from before SUBACK leaves, so that a device that has it misses
+// nothing; cloud-to-device messages that wait leave behind it.
 func (c *conn) subscribe(body []byte) error {
 	p, err := mqtt311.ParseSubscribe(body)
 	if err != nil {
@@ -33,13 +34,21 @@ func (c *conn) subscribe(body []byte) error {
 		n++
 	}
 	c.setSubscribed(subs)
-	c.reply(func(b []byte) []byte {
-		return mqtt311.AppendSuback(b, mqtt311.Suback{ID: p.ID, Codes: granted[:n]})
-	})
-	if f := subs.feeds(); f != 0 {
-		return c.session.Subscribe(c.ctx, f)
+	feeds := subs.feeds()
+	if f := feeds &^ hub.FeedCloudToDevice; f != 0 {
+		if err := c.session.Subscribe(c.ctx, f); err != nil {
+			return err
+		}
 	}
-	return nil
+	ack := mqtt311.Suback{ID: p.ID, Codes: granted[:n]}
+	if feeds&hub.FeedCloudToDevice == 0 {
+		c.reply(func(b []byte) []byte { return mqtt311.AppendSuback(b, ack) })
+		return nil
+	}
+	return c.work(task{do: func() error {
+		c.reply(func(b []byte) []byte { return mqtt311.AppendSuback(b, ack) })
+		return c.session.Subscribe(c.ctx, hub.FeedCloudToDevice)
+	}})
 }
 
 // unsubscribe answers UNSUBSCRIBE. Filters that were never subscribed are fine
@@ -59,16 +68,24 @@ func (c *conn) unsubscribe(body []byte) error {
 		subs.filters &^= c.names.filterOf(name)
 	}
 	c.setSubscribed(subs)
-	if gone := before &^ subs.feeds(); gone != 0 {
-		if err := c.session.Unsubscribe(c.ctx, gone); err != nil {
+	gone, id := before&^subs.feeds(), p.ID
+	if f := gone &^ hub.FeedCloudToDevice; f != 0 {
+		if err := c.session.Unsubscribe(c.ctx, f); err != nil {
 			return err
 		}
-		if gone&hub.FeedCloudToDevice != 0 {
-			c.forgetLocks()
-		}
 	}
-	c.reply(func(b []byte) []byte { return mqtt311.AppendUnsuback(b, p.ID) })
-	return nil
+	if gone&hub.FeedCloudToDevice == 0 {
+		c.reply(func(b []byte) []byte { return mqtt311.AppendUnsuback(b, id) })
+		return nil
+	}
+	return c.work(task{do: func() error {
+		if err := c.session.Unsubscribe(c.ctx, hub.FeedCloudToDevice); err != nil {
+			return err
+		}
+		c.forgetLocks()
+		c.reply(func(b []byte) []byte { return mqtt311.AppendUnsuback(b, id) })
+		return nil
+	}})
 }
 
 func (c *conn) subscribed() subscriptions {

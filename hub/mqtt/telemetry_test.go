@@ -100,10 +100,10 @@ func TestPubacksLeaveInOrder(t *testing.T) {
 	c := r.connect(d1)
 	r.log.setHold()
 	c.send(publish(events, "a", 1), publish("$iothub/twin/GET/?$rid=1", " ", 2), publish(events, "b", 3))
-	r.log.wait(1)
+	r.log.wait(2) // the log holds up nothing but PUBACKs
+	c.expect(`PUBLISH $iothub/twin/res/200/?$rid=1 {"desired":{"$version":1},"reported":{"$version":1}}`)
 	r.log.release(nil)
 	c.expect("PUBACK 1")
-	c.expect(`PUBLISH $iothub/twin/res/200/?$rid=1 {"desired":{"$version":1},"reported":{"$version":1}}`)
 	c.expect("PUBACK 2")
 	c.expect("PUBACK 3")
 }

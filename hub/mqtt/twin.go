@@ -24,7 +24,7 @@ func (c *conn) twinGet(rid string) {
 
 // twinReport merges reported properties.
 func (c *conn) twinReport(rid string, patch []byte) {
-	version, err := c.session.Report(c.ctx, bytes.Clone(patch))
+	version, err := c.session.Report(c.ctx, patch)
 	if err != nil {
 		c.twinError(rid, err)
 		return
