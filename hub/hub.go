@@ -53,10 +53,11 @@ type Hub struct {
 	pending    sync.Pool // of *pendingSend
 	seed       maphash.Seed
 	shards     [64]shard
-	locks      [256]sync.RWMutex // by device
-	sequence   atomic.Int64      // of entries in queues
-	generation atomic.Int64      // of the newest identity
-	requests   atomic.Uint64     // of direct methods
+	locks      [4096]sync.RWMutex // by device; as many writes can share a sync
+	counts     deviceCounts
+	sequence   atomic.Int64  // of entries in queues
+	generation atomic.Int64  // of the newest identity
+	requests   atomic.Uint64 // of direct methods
 	feedback   feedbackQueue
 	nobody     Policy // keys that nobody has, for a check that must fail in its usual time
 
@@ -88,9 +89,9 @@ func New(o Options) (*Hub, error) {
 	h.budget.limit = int64(cmp.Or(o.InFlight, 64<<20))
 	h.pending.New = func() any { return newPendingSend(h) }
 	ctx, stop := context.WithCancel(context.Background())
-	if err := h.loadQueues(ctx); err != nil {
+	if err := errors.Join(h.loadQueues(ctx), h.countDevices(ctx)); err != nil {
 		stop()
-		return nil, fmt.Errorf("hub: new: reading the queues: %w", err)
+		return nil, fmt.Errorf("hub: new: reading the registry: %w", err)
 	}
 	h.stop = stop
 	h.done.Go(func() { h.run(ctx) })

@@ -186,6 +186,7 @@ func (h *Hub) writeDevice(ctx context.Context, current, next *Device) error {
 	if err := h.registry.Write(ctx, changes...); err != nil {
 		return h.failure("writing a device", next.ID(), err)
 	}
+	h.counts.replace(current, next)
 	return nil
 }
 
@@ -227,6 +228,7 @@ func (h *Hub) removeDevice(ctx context.Context, d *Device) (err error) {
 	if err := h.registry.Write(ctx, DeleteDevice{ID: d.ID(), If: d.ETag}); err != nil {
 		return h.failure("deleting a device", d.ID(), err)
 	}
+	h.counts.replace(d, nil)
 	return nil
 }
 

@@ -2,11 +2,16 @@ package pebble_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/weir-iot/weir/hub"
 	"github.com/weir-iot/weir/internal/sas"
@@ -82,6 +87,51 @@ func TestHubKeepsWhatItAnswered(t *testing.T) {
 	}
 }
 
+// A thousand devices that report at once do not wait for a thousand syncs, on
+// a disk whose syncs take a millisecond.
+func TestReportsShareSyncs(t *testing.T) {
+	const devices = 1000
+	var syncs atomic.Int64
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if strings.HasSuffix(op.Path, ".log") && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo) {
+			syncs.Add(1)
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	}))
+	h := start(t, fs)
+	sessions := make([]*hub.Session, devices)
+	var wg sync.WaitGroup
+	for i := range sessions {
+		wg.Go(func() {
+			d, err := h.PutDevice(t.Context(), &hub.Device{DeviceID: fmt.Sprint("d", i)}, "")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			sessions[i] = connect(t, h, d)
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	before := syncs.Load()
+	for _, s := range sessions {
+		wg.Go(func() {
+			if _, err := s.Report(t.Context(), []byte(`{"a":1}`)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	n := syncs.Load() - before
+	t.Logf("%d reports took %d syncs", devices, n)
+	if n == 0 || n > devices/5 {
+		t.Errorf("%d reports took %d syncs", devices, n)
+	}
+}
+
 func count(ctx context.Context, h *hub.Hub, id hub.ID) int {
 	d, err := h.Device(ctx, id)
 	if err != nil {
@@ -92,7 +142,7 @@ func count(ctx context.Context, h *hub.Hub, id hub.ID) int {
 
 func connect(t *testing.T, h *hub.Hub, d *hub.Device) *hub.Session {
 	t.Helper()
-	token, err := sas.Sign("h/devices/d", string(d.Authentication.SymmetricKey.PrimaryKey), "", time.Now().Add(time.Hour))
+	token, err := sas.Sign("h/devices/"+d.DeviceID, string(d.Authentication.SymmetricKey.PrimaryKey), "", time.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
