@@ -41,9 +41,9 @@ type conn struct {
 	limit     int
 	clean     bool
 	will      *will
-	batch     *batch // being filled
-	silence   int64  // ticks without a packet until the connection is dead
-	seen      atomic.Int64
+	batch     *batch       // being filled
+	silence   int64        // ticks without a packet until the connection is dead
+	seen      atomic.Int64 // tick of the last packet, or notRead
 	spoke     spoke
 	writeFunc func() // c.write, bound once
 
@@ -127,10 +127,12 @@ func (c *conn) open() bool {
 
 // run serves packets until the connection ends.
 func (c *conn) run() {
+	c.unread()
 	err := c.frames() // what came with CONNECT
 	for err == nil {
+		c.touch()
 		if err = c.in.fill(); err == nil {
-			c.touch()
+			c.unread()
 			err = c.frames()
 		}
 	}
@@ -240,6 +242,13 @@ func (c *conn) packet(h mqtt311.Header, body []byte) error {
 
 // touch notes that the device was heard.
 func (c *conn) touch() { c.seen.Store(c.srv.wheel.now.Load()) }
+
+// unread notes that the device cannot be heard until touch: the server has not
+// come to read what it sends.
+func (c *conn) unread() { c.seen.Store(notRead) }
+
+// notRead is a tick that is never reached.
+const notRead = 1 << 62
 
 // check is the wheel's look at the connection: it kills a dead one, or returns
 // the ticks until the next look.

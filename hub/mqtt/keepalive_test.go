@@ -59,6 +59,40 @@ func TestWheel(t *testing.T) {
 	}
 }
 
+// A connection that the server does not read, because the log or the disk is
+// slow, is not a silent one; its time begins when it is read again.
+func TestUnreadIsNotSilent(t *testing.T) {
+	s := NewServer(nil, Options{})
+	a, b := net.Pipe()
+	defer func() { _ = b.Close() }()
+	c := newConn(s, a, origin{})
+	c.ctx, c.cancel = context.WithCancel(t.Context())
+	c.silence = 15
+	c.touch()
+	s.wheel.insert(c, c.silence)
+	advance := func(n int) {
+		for range n {
+			s.wheel.advance()
+		}
+	}
+	advance(10)
+	c.unread()
+	advance(1000)
+	if c.cause != "" {
+		t.Fatalf("%q at tick %d, while it was not read", c.cause, s.wheel.now.Load())
+	}
+	c.touch()
+	advance(14)
+	if c.cause != "" {
+		t.Fatalf("%q before its time", c.cause)
+	}
+	advance(checkEvery)
+	if c.cause != causeKeepAlive {
+		t.Errorf("%q, want %q", c.cause, causeKeepAlive)
+	}
+	s.wg.Wait()
+}
+
 // Removed connections are not looked at, wherever in a slot they were.
 func TestWheelRemove(t *testing.T) {
 	s := NewServer(nil, Options{})

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -35,6 +36,10 @@ type Options struct {
 	// HalfOpen bounds connections that are not authenticated yet; what comes
 	// beyond is dropped and counted. Default 4,096.
 	HalfOpen int
+	// HalfOpenShare bounds those of HalfOpen that one address may have, or, of
+	// IPv6, one /64 network, so that nobody locks out the others. Loopback,
+	// where a proxy may stand, has no share. Default: half of HalfOpen.
+	HalfOpenShare int
 	// Connections bounds all connections, as HalfOpen does. Default 100,000.
 	Connections int
 	// InFlight bounds the bytes of one connection's messages that wait for
@@ -60,6 +65,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.HalfOpen <= 0 {
 		o.HalfOpen = 4096
+	}
+	if o.HalfOpenShare <= 0 {
+		o.HalfOpenShare = max(o.HalfOpen/2, 1)
 	}
 	if o.Connections <= 0 {
 		o.Connections = 100_000
@@ -95,7 +103,8 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
 	halfOpen  int
-	wg        sync.WaitGroup // connections; Add under mu while not closing
+	shares    map[netip.Addr]int // of halfOpen
+	wg        sync.WaitGroup     // connections; Add under mu while not closing
 	stopTicks context.CancelFunc
 	ticks     sync.WaitGroup
 }
@@ -113,6 +122,7 @@ func NewServer(h *hub.Hub, opt Options) *Server {
 		sessions:  newSessions(opt.Sessions),
 		listeners: map[net.Listener]struct{}{},
 		conns:     map[*conn]struct{}{},
+		shares:    map[netip.Addr]int{},
 	}
 }
 
@@ -182,17 +192,42 @@ func (s *Server) serveConn(ctx context.Context, nc net.Conn, from origin) error 
 type origin struct {
 	protocol     string
 	certificates []*x509.Certificate // of a client below a WebSocket
+	share        netip.Addr          // whose share of half-open connections it counts in; zero: nobody's
+}
+
+// shareOf is whom a connection from a counts for: an IPv4 address, or a /64 of
+// IPv6, which is what one customer has. Zero: loopback, or no address at all.
+func shareOf(a net.Addr) netip.Addr {
+	if a == nil {
+		return netip.Addr{}
+	}
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	ip := ap.Addr().Unmap().WithZone("")
+	if ip.IsLoopback() {
+		return netip.Addr{}
+	}
+	if ip.Is6() {
+		ip = netip.PrefixFrom(ip, 64).Masked().Addr()
+	}
+	return ip
 }
 
 var errCrowded = errors.New("hub/mqtt: too many connections")
 
 // admit makes a connection that counts as half open; serve releases it.
 func (s *Server) admit(nc net.Conn, from origin) (*conn, error) {
+	from.share = shareOf(nc.RemoteAddr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closing:
 		return nil, ErrServerClosed
+	case from.share.IsValid() && s.shares[from.share] >= s.opt.HalfOpenShare:
+		s.metrics.connects.WithLabelValues("half_open_share").Inc()
+		return nil, errCrowded
 	case s.halfOpen >= s.opt.HalfOpen:
 		s.metrics.connects.WithLabelValues("half_open").Inc()
 		return nil, errCrowded
@@ -208,6 +243,9 @@ func (s *Server) admit(nc net.Conn, from origin) (*conn, error) {
 	c := newConn(s, nc, from)
 	s.conns[c] = struct{}{}
 	s.halfOpen++
+	if from.share.IsValid() {
+		s.shares[from.share]++
+	}
 	s.wg.Add(1)
 	s.metrics.connections.Inc()
 	return c, nil
@@ -217,15 +255,26 @@ func (s *Server) admit(nc net.Conn, from origin) (*conn, error) {
 func (s *Server) authenticated(c *conn) {
 	s.mu.Lock()
 	c.admitted = true
-	s.halfOpen--
+	s.opened(c)
 	s.mu.Unlock()
+}
+
+// opened ends what counts c as half open, under s.mu.
+func (s *Server) opened(c *conn) {
+	s.halfOpen--
+	if !c.from.share.IsValid() {
+		return
+	}
+	if s.shares[c.from.share]--; s.shares[c.from.share] == 0 {
+		delete(s.shares, c.from.share)
+	}
 }
 
 func (s *Server) release(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	if !c.admitted {
-		s.halfOpen--
+		s.opened(c)
 	}
 	s.mu.Unlock()
 	s.metrics.connections.Dec()
