@@ -71,6 +71,8 @@ type Store interface {
 	// Upsert writes documents and marks in one atomic batch. It is visible to
 	// reads when it returns, durable after the next Flush or on the engine's own
 	// time; after a crash what is lost is a suffix of the batches, marks included.
+	// With ctx's error the batch may still be written, whole and before any later
+	// one; what docs point to is not used any more.
 	Upsert(ctx context.Context, docs []Document, marks ...Mark) error
 	// Mark returns the highest ordinal applied, -1 if there is none.
 	Mark(ctx context.Context, consumer string, shard int) (int64, error)

@@ -55,8 +55,8 @@ func (l rampLog) Read(ctx context.Context, _, _ eventlog.Positions) iter.Seq2[ev
 				bodies = appendHundredths(bodies, 2000+n*37%900)
 				bodies = append(bodies, `,"humidity":`...)
 				bodies = appendHundredths(bodies, 4000+n*91%3000)
-				bodies = append(bodies, `,"pressure":1013.25,"vibration":0.0`...)
-				bodies = appendHundredths(bodies, 100+n*13%899)
+				bodies = append(bodies, `,"pressure":1013.25,"vibration":`...)
+				bodies = appendHundredths(bodies, 1000+n*13%899)
 				bodies = append(bodies, '}')
 				msgs[i] = telemetry.Message{DeviceID: device, ContentType: "application/json", Body: bodies[from:], Partition: p, Seq: seqs[p], EnqueuedAt: at.Add(time.Duration(n) * time.Microsecond)}
 				if l.chosen {

@@ -95,7 +95,7 @@ func TestCrashKeepsPrefix(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(3, seed))
 		fs := vfs.NewCrashableMem()
 		clock := storetest.NewClock()
-		o := pebble.Options{FS: fs, Now: clock.Now, MemTableBytes: 64 << 10}
+		o := pebble.Options{FS: fs, Now: clock.Now, MemTableBytes: 64 << 10, IDTable: 50}
 		s := open(t, "db", o)
 		flushed := int64(-1)
 		for n := range 150 {
@@ -147,7 +147,7 @@ func TestChild(t *testing.T) {
 		t.Skip("not the child of TestKill")
 	}
 	clock := storetest.NewClock()
-	s := open(t, dir, pebble.Options{Now: clock.Now, MemTableBytes: 64 << 10})
+	s := open(t, dir, pebble.Options{Now: clock.Now, MemTableBytes: 64 << 10, IDTable: 50})
 	mark, err := s.Mark(t.Context(), crashConsumer, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -198,7 +198,7 @@ func TestKill(t *testing.T) {
 		}
 		_ = cmd.Wait() // killed
 		clock := storetest.NewClock()
-		s := open(t, dir, pebble.Options{Now: clock.Now})
+		s := open(t, dir, pebble.Options{Now: clock.Now, IDTable: 70})
 		mark := checkCrashed(t, s)
 		if mark < int64(flushed) {
 			t.Errorf("round %d: mark %d, but %d was flushed", round, mark, flushed)

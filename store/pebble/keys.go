@@ -14,7 +14,9 @@ import (
 // values; a change of either needs a new comparer name.
 //
 //	'd' day segment device 00 | ^time ^id ff → a document
-//	'i' generation device 00 id             → where the document with that ID is
+//	'i' generation bucket ^run              → places of documents by the hash of their IDs
+//	'j' number                              → places that are not in a run yet
+//	'k'                                     → the key of that hash
 //	'm' shard consumer                      → a mark
 //	's' day segment                         → what the segment holds
 //
@@ -24,6 +26,8 @@ import (
 const (
 	kindDocument = 'd'
 	kindIndex    = 'i'
+	kindJournal  = 'j'
+	kindHashKey  = 'k'
 	kindMark     = 'm'
 	kindSegment  = 's'
 )
@@ -34,9 +38,9 @@ const never = math.MaxUint32
 // daySeconds is the length of a day of expiry.
 const daySeconds = 24 * 60 * 60
 
-// indexDays is how many days of expiry share a generation of the ID index. An
-// upsert looks in every generation that has IDs: with one time to live of 7
-// days in two at most. An index entry outlives its document by as much.
+// indexDays is how many days of expiry share a generation of the index of IDs.
+// An upsert asks the filter of every generation that has runs: with one time to
+// live of 7 days two at most. A place outlives its document by as much.
 const indexDays = 8
 
 const (
@@ -48,7 +52,7 @@ const (
 // that one Bloom filter answers whether a table knows a device.
 var comparer = func() *pebble.Comparer {
 	c := *pebble.DefaultComparer
-	c.Name = "weir.store.1"
+	c.Name = "weir.store.2"
 	c.Split = func(key []byte) int {
 		if len(key) > segmentKeySize && key[0] == kindDocument {
 			if i := bytes.IndexByte(key[segmentKeySize:], 0); i >= 0 {
@@ -86,11 +90,6 @@ func segmentKey(kind byte, day, number uint32) []byte {
 
 func markKey(consumer string, shard int) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{kindMark}, uint32(shard)), consumer...)
-}
-
-func indexKey(b []byte, generation uint32, device, id string) []byte {
-	b = binary.BigEndian.AppendUint32(append(b, kindIndex), generation)
-	return append(append(append(b, device...), 0), id...)
 }
 
 // documentPrefix is the key of a document up to its suffix.

@@ -13,11 +13,13 @@
 package pebble
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +39,14 @@ type Options struct {
 	// held while documents arrive faster than tables are written; an Upsert of
 	// more than half of it goes past the table in memory.
 	MemTableBytes int
+	// IDTable is how many new IDs are held in memory, with 32 bytes each, before
+	// they become a run of the index; 0 is 262,144.
+	IDTable int
+	// FilterBytes bounds the memory that tells new IDs from those of the runs; 0
+	// is 16 MB. It is taken as it is needed. With 10 bits for each ID that has
+	// not expired, a new one costs no look into the store; with fewer than 3,
+	// nearly each does.
+	FilterBytes int
 	// SweepEvery is how often expired days are removed; 0 is 10 minutes.
 	SweepEvery time.Duration
 	// Now is the clock; nil is time.Now.
@@ -56,6 +66,12 @@ func (o Options) withDefaults() Options {
 	if o.MemTableBytes == 0 {
 		o.MemTableBytes = 8 << 20
 	}
+	if o.IDTable == 0 {
+		o.IDTable = 1 << 18
+	}
+	if o.FilterBytes == 0 {
+		o.FilterBytes = 16 << 20
+	}
 	if o.SweepEvery == 0 {
 		o.SweepEvery = 10 * time.Minute
 	}
@@ -72,7 +88,7 @@ func (o Options) withDefaults() Options {
 }
 
 // pebbleOptions translate o. There is no log, as the package comment says.
-// Filters are kept per device and per ID.
+// Filters are kept per device.
 func (o Options) pebbleOptions() *pebble.Options {
 	p := &pebble.Options{
 		Comparer:                    comparer,
@@ -87,9 +103,8 @@ func (o Options) pebbleOptions() *pebble.Options {
 		MemTableSize:                uint64(o.MemTableBytes),
 		MemTableStopWritesThreshold: 3,
 	}
-	// A filter is read whole, and the look-up of IDs needs one of each level at a
-	// time: small files have small ones. The largest bounds what a day's end may
-	// leave to be rewritten.
+	// Small files have small filters, which are read whole. The largest bounds
+	// what a day's end may leave to be rewritten.
 	p.TargetFileSizes = [...]int64{2 << 20, 2 << 20, 4 << 20, 8 << 20, 16 << 20, 16 << 20, 16 << 20}
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = 16 << 10
@@ -105,17 +120,21 @@ type Store struct {
 	logger *slog.Logger
 	m      *metrics
 
-	write sync.Mutex // orders Upserts and sweeps: each looks up, then commits
-	rows  rows       // of the Upsert that holds write
+	write  chan struct{} // is full while an Upsert or a sweep looks up and commits
+	rows   rows          // of the Upsert that holds write
+	places []place       // of it, too
+	ids    ids           // guarded by write
 
 	mu     sync.Mutex // guards what follows
 	closed bool
 	table  table
 	marks  map[string]int64 // by key
 
-	calls   sync.WaitGroup // running calls: Close waits for them
-	stop    context.CancelFunc
-	sweeper sync.WaitGroup
+	calls      sync.WaitGroup     // running calls: Close waits for them
+	stop       context.CancelFunc // of background
+	background sync.WaitGroup
+
+	stopWaiting context.CancelFunc // for room on the disk
 }
 
 var _ store.Store = (*Store)(nil)
@@ -124,29 +143,42 @@ var _ store.Store = (*Store)(nil)
 func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
-	o.FS = waitForRoom(ctx, o.FS, dir, o.Logger)
-	db, err := pebble.Open(dir, o.pebbleOptions())
+	room, stopWaiting := context.WithCancel(context.Background())
+	giveUp := func() { cancel(); stopWaiting() }
+	retry := &backoff{FS: waitForRoom(room, o.FS, dir, o.Logger), ctx: room, log: o.Logger}
+	o.FS = retry
+	options := o.pebbleOptions()
+	options.EventListener = &pebble.EventListener{BackgroundError: retry.report}
+	db, err := pebble.Open(dir, options)
 	if err != nil {
-		cancel()
+		giveUp()
 		return nil, fmt.Errorf("store/pebble: opening %s: %w: if another process uses it, end that one; if it is damaged, move the folder away and the log fills a new one", dir, err)
 	}
-	s := &Store{db: db, now: o.Now, logger: o.Logger, m: newMetrics(o.Metrics, db), marks: make(map[string]int64), stop: cancel}
+	s := &Store{db: db, now: o.Now, logger: o.Logger, m: newMetrics(o.Metrics, db), write: make(chan struct{}, 1), marks: make(map[string]int64), stop: cancel, stopWaiting: stopWaiting}
+	s.ids.limit, s.ids.filterBytes = o.IDTable, o.FilterBytes
 	if err := s.load(); err != nil {
-		cancel()
+		giveUp()
 		return nil, errors.Join(fmt.Errorf("store/pebble: opening %s: %w", dir, err), db.Close())
 	}
-	s.sweeper.Go(func() { s.sweepEvery(ctx, o.SweepEvery) })
+	filters := slices.Clone(s.ids.filters)
+	s.background.Go(func() { s.learn(ctx, filters) })
+	s.background.Go(func() { s.sweepEvery(ctx, o.SweepEvery) })
 	return s, nil
 }
 
-// load reads the marks and the segments.
+// load reads the new IDs, the marks and the segments.
 func (s *Store) load() error {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindMark}, UpperBound: []byte{kindSegment + 1}})
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindJournal}, UpperBound: []byte{kindSegment + 1}})
 	if err != nil {
 		return err
 	}
+	var hashKey []byte
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
 		switch key, value := it.Key(), it.Value(); {
+		case key[0] == kindJournal:
+			err = s.ids.replay(key, value)
+		case key[0] == kindHashKey:
+			hashKey = bytes.Clone(value)
 		case key[0] == kindSegment:
 			var g segment
 			if g, err = parseSegment(key, value); err == nil {
@@ -158,8 +190,18 @@ func (s *Store) load() error {
 			s.marks[string(key)] = int64(binary.BigEndian.Uint64(value))
 		}
 	}
+	if err := errors.Join(err, it.Close()); err != nil {
+		return err
+	}
 	s.table.order()
-	return errors.Join(err, it.Close())
+	made, err := s.ids.setKey(hashKey)
+	if err == nil && hashKey == nil {
+		err = s.db.Set([]byte{kindHashKey}, made, pebble.NoSync)
+	}
+	if err != nil {
+		return err
+	}
+	return s.openRuns()
 }
 
 // enter begins a call; leave ends it.
@@ -177,6 +219,35 @@ func (s *Store) enter(ctx context.Context) error {
 }
 
 func (s *Store) leave() { s.calls.Done() }
+
+// lock takes write, unless ctx ends first.
+func (s *Store) lock(ctx context.Context) error {
+	select {
+	case s.write <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Store) unlock() { <-s.write }
+
+// detach runs f and waits for its end or ctx's: Pebble waits for the disk
+// whatever its caller wants. f is a call of its own, so Close waits for it.
+func (s *Store) detach(ctx context.Context, f func() error) error {
+	s.calls.Add(1)
+	done := make(chan error, 1)
+	go func() {
+		defer s.leave()
+		done <- f()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 // Mark implements store.Store.
 func (s *Store) Mark(ctx context.Context, consumer string, shard int) (int64, error) {
@@ -198,20 +269,21 @@ func (s *Store) Flush(ctx context.Context) error {
 		return err
 	}
 	defer s.leave()
-	done, err := s.db.AsyncFlush()
-	if err != nil {
+	if err := s.detach(ctx, s.db.Flush); err != nil {
 		return fmt.Errorf("store/pebble: flushing: %w", err)
 	}
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return nil
 }
 
+// closeTimeout bounds Close. Only a disk that is full, or does not answer, takes
+// as long.
+const closeTimeout = 10 * time.Second
+
+var errClose = fmt.Errorf("the disk took nothing for %v: what was not flushed is in the log and will be read again", closeTimeout)
+
 // Close implements store.Store. It flushes and waits for running calls, reads
-// included.
+// included, but not for a full disk: then the rest of Close goes on until there
+// is room or the process ends, which does no more harm than a crash.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -221,9 +293,22 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	s.stop()
-	s.sweeper.Wait()
-	s.calls.Wait()
-	if err := errors.Join(s.db.Flush(), s.db.Close()); err != nil {
+	done := make(chan error, 1)
+	go func() {
+		defer s.stopWaiting()
+		s.background.Wait()
+		s.calls.Wait()
+		done <- errors.Join(s.db.Flush(), s.db.Close())
+	}()
+	timeout := time.NewTimer(closeTimeout)
+	defer timeout.Stop()
+	var err error
+	select {
+	case err = <-done:
+	case <-timeout.C:
+		err = errClose
+	}
+	if err != nil {
 		return fmt.Errorf("store/pebble: closing: %w", err)
 	}
 	return nil

@@ -30,3 +30,11 @@ func TestStoreOnDisk(t *testing.T) {
 		return open(t, t.TempDir(), pebble.Options{Now: now, MemTableBytes: 256 << 10})
 	})
 }
+
+// TestStoreWithRuns has hardly any ID in memory: almost each is in a run, and
+// the filters are soon full.
+func TestStoreWithRuns(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, now func() time.Time) store.Store {
+		return open(t, "", pebble.Options{FS: vfs.NewMem(), Now: now, IDTable: 3, FilterBytes: 1})
+	})
+}

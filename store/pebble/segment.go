@@ -95,15 +95,23 @@ func (t *table) grow(g *segment, nano int64, size int, named bool) {
 	}
 }
 
-// generations returns the generations of the ID index that may have entries,
-// newest first.
-func (t *table) generations(dst []uint32) []uint32 {
-	for _, g := range slices.Backward(t.segments) {
-		if n := generation(g.day); g.named > 0 && !slices.Contains(dst, n) {
-			dst = append(dst, n)
+// named returns how many documents with an ID of the sender a generation got.
+func (t *table) named(n uint32) (sum int) {
+	for _, g := range t.segments {
+		if generation(g.day) == n {
+			sum += int(g.named)
 		}
 	}
-	return dst
+	return sum
+}
+
+// dayOf returns the day of a segment that is there.
+func (t *table) dayOf(number uint32) (day uint32, ok bool) {
+	at, ok := slices.BinarySearchFunc(t.segments, number, func(g *segment, n uint32) int { return cmp.Compare(g.number, n) })
+	if !ok {
+		return 0, false
+	}
+	return t.segments[at].day, true
 }
 
 // between appends copies of the segments that have documents from lo to hi.

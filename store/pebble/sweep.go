@@ -85,8 +85,10 @@ func (s *Store) rewriteRests(ctx context.Context) error {
 // sweepIndex removes the generations before the given one: all their documents
 // have expired. It reports whether there was anything.
 func (s *Store) sweepIndex(ctx context.Context, live uint32) (some bool, err error) {
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.lock(ctx); err != nil {
+		return false, err
+	}
+	defer s.unlock()
 	span := pebble.KeyRange{Start: dayKey(kindIndex, 0), End: dayKey(kindIndex, live)}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: span.Start, UpperBound: span.End})
 	if err != nil {
@@ -96,15 +98,21 @@ func (s *Store) sweepIndex(ctx context.Context, live uint32) (some bool, err err
 	if err := errors.Join(it.Error(), it.Close()); err != nil || !some {
 		return false, err
 	}
-	return true, s.db.Excise(ctx, span)
+	if err := s.db.Excise(ctx, span); err != nil {
+		return true, err
+	}
+	s.ids.forget(live)
+	return true, nil
 }
 
 // sweepDay cuts the day out of the files, which is durable at once and writes
 // nothing; then it forgets the day's segments. A crash in between leaves
 // segments without documents, for the next sweep.
 func (s *Store) sweepDay(ctx context.Context, day uint32) error {
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
+	defer s.unlock()
 	failpoint.Hit("store/ttl-sweep")
 	if err := s.db.Excise(ctx, pebble.KeyRange{Start: dayKey(kindDocument, day), End: dayKey(kindDocument, day+1)}); err != nil {
 		return err

@@ -121,22 +121,53 @@ func (s *Store) Upsert(ctx context.Context, docs []store.Document, marks ...stor
 		return err
 	}
 	defer s.leave()
-	s.write.Lock()
-	defer s.write.Unlock()
+	if err := s.lock(ctx); err != nil {
+		return err
+	}
 	b := s.db.NewBatchWithSize(size + 64*len(marks) + 1024)
-	w := writer{s: s, b: b, now: s.now()}
-	err := errors.Join(w.documents(docs), w.closeIndex())
-	if err == nil {
-		err = w.marks(marks)
+	w := &writer{s: s, b: b, now: s.now(), marks: slices.Clone(marks), places: s.places[:0]}
+	if err := errors.Join(w.fill(docs), w.closeRuns()); err != nil {
+		s.unlock()
+		return fmt.Errorf("store/pebble: upserting %d documents: %w", len(docs), errors.Join(err, b.Close()))
 	}
-	if err == nil && !b.Empty() {
-		err = b.Commit(pebble.NoSync)
-	}
-	if err = errors.Join(err, b.Close()); err != nil {
+	if err := s.detach(ctx, func() error {
+		defer s.unlock()
+		return w.commit()
+	}); err != nil {
 		return fmt.Errorf("store/pebble: upserting %d documents: %w", len(docs), err)
 	}
-	w.done(marks)
 	return nil
+}
+
+// commit writes the batch. It may wait for long: while the disk is full, or
+// tables are written more slowly than documents come.
+func (w *writer) commit() error {
+	var err error
+	if !w.b.Empty() {
+		err = w.b.Commit(pebble.NoSync)
+	}
+	if err = errors.Join(err, w.b.Close()); err != nil {
+		return err
+	}
+	w.done()
+	w.s.ids.applied(w.places)
+	w.s.places = w.places
+	if w.s.ids.journaled >= w.s.ids.limit {
+		return w.s.writeRun()
+	}
+	return nil
+}
+
+// fill makes the batch.
+func (w *writer) fill(docs []store.Document) error {
+	err := w.documents(docs)
+	if err == nil {
+		err = w.s.ids.journal(w.b, w.places)
+	}
+	if err == nil {
+		err = w.putMarks()
+	}
+	return err
 }
 
 // entrySize bounds what a document takes in a batch.
@@ -144,7 +175,7 @@ func entrySize(d *store.Document) int {
 	const overhead = 16 // of the batch: kind, lengths
 	n := segmentKeySize + len(d.DeviceID) + 1 + suffixSize(d.ID) + valueSize(d) + overhead
 	if !d.Generated {
-		n += len(d.DeviceID) + len(d.ID) + 32 + overhead
+		n += placeSize
 	}
 	return n
 }
@@ -155,9 +186,10 @@ type writer struct {
 	b   *pebble.Batch
 	now time.Time
 
-	index                       []idLookup // of all generations, once indexOpen
-	indexOpen                   bool
-	touched                     []*segment // that get documents
+	marks                       []store.Mark
+	runs                        *pebble.Iterator // of IDs, once one is looked for
+	places                      []place          // of the documents with IDs of senders
+	touched                     []*segment       // that get documents
 	current                     *segment
 	documentsN, replaced, stale int
 	key, value                  []byte
@@ -190,8 +222,10 @@ func (w *writer) documents(docs []store.Document) error {
 }
 
 func (w *writer) document(d *store.Document, nano int64) error {
+	var p place
 	if !d.Generated {
-		if err := w.forget(d); err != nil {
+		var err error
+		if p, err = w.forget(d); err != nil {
 			return err
 		}
 	}
@@ -207,88 +241,68 @@ func (w *writer) document(d *store.Document, nano int64) error {
 	key := documentPrefix(op.Key[:0], g.day, g.number, d.DeviceID)
 	suffix(key, nano, d.ID)
 	putValue(op.Value, d)
-	if err := op.Finish(); err != nil {
-		return err
+	if !d.Generated {
+		p.segment, p.nano = g.number, nano
+		w.places = append(w.places, p)
 	}
-	if d.Generated {
-		return nil
-	}
-	w.key = indexKey(w.key[:0], generation(g.day), d.DeviceID, d.ID)
-	w.value = binary.BigEndian.AppendUint32(w.value[:0], g.day)
-	w.value = binary.BigEndian.AppendUint32(w.value, g.number)
-	w.value = binary.BigEndian.AppendUint64(w.value, uint64(nano))
-	return w.b.Set(w.key, w.value, nil)
-}
-
-const indexValueSize = 4 + 4 + 8
-
-// An idLookup is one generation of the ID index as it was before the batch.
-// One iterator for all look-ups of a batch costs a fraction of a Get for each;
-// most IDs are new, and the filters say so.
-type idLookup struct {
-	generation uint32
-	it         *pebble.Iterator
-}
-
-func (w *writer) openIndex() error {
-	w.s.mu.Lock()
-	generations := w.s.table.generations(nil)
-	w.s.mu.Unlock()
-	for _, n := range generations {
-		it, err := w.s.db.NewIter(&pebble.IterOptions{LowerBound: dayKey(kindIndex, n), UpperBound: dayKey(kindIndex, n+1)})
-		if err != nil {
-			return err
-		}
-		w.index = append(w.index, idLookup{n, it})
-	}
-	w.indexOpen = true
-	return nil
-}
-
-func (w *writer) closeIndex() error {
-	var errs []error
-	for _, l := range w.index {
-		errs = append(errs, l.it.Close())
-	}
-	w.index = nil
-	return errors.Join(errs...)
+	return op.Finish()
 }
 
 // forget deletes the document that has the same ID, wherever it is. A deletion
-// in front of a Set of the same key in the same batch does no harm.
-func (w *writer) forget(d *store.Document) error {
-	if !w.indexOpen {
-		if err := w.openIndex(); err != nil {
-			return err
-		}
+// in front of a Set of the same key in the same batch does no harm, nor does
+// one of what is not there.
+func (w *writer) forget(d *store.Document) (place, error) {
+	x := &w.s.ids
+	p := x.of(d.DeviceID, d.ID)
+	if found, ok := x.table.find(&p); ok {
+		return p, w.remove(d, &found)
 	}
-	for _, l := range w.index {
-		w.key = indexKey(w.key[:0], l.generation, d.DeviceID, d.ID)
-		if !l.it.SeekPrefixGE(w.key) {
-			if err := l.it.Error(); err != nil {
-				return err
-			}
+	for _, f := range x.filters {
+		if f.complete && !f.has(&p) {
 			continue
 		}
-		at, err := l.it.ValueAndErr()
+		if err := w.openRuns(); err != nil {
+			return p, err
+		}
+		found, ok, err := findIn(w.runs, w.key, f.generation, &p)
+		if ok {
+			err = w.remove(d, &found)
+		}
 		if err != nil {
-			return err
-		}
-		if len(at) != indexValueSize {
-			return fmt.Errorf("index entry %x is damaged", w.key)
-		}
-		w.replaced++
-		if err := w.b.Delete(w.key, nil); err != nil {
-			return err
-		}
-		day, number := binary.BigEndian.Uint32(at), binary.BigEndian.Uint32(at[4:])
-		w.key = documentPrefix(w.key[:0], day, number, d.DeviceID)
-		w.key = suffix(w.key, int64(binary.BigEndian.Uint64(at[8:])), d.ID)
-		if err := w.b.Delete(w.key, nil); err != nil {
-			return err
+			return p, err
 		}
 	}
-	return nil
+	return p, nil
+}
+
+// openRuns opens the runs as they were before the batch: one iterator for all
+// look-ups costs a fraction of one for each.
+func (w *writer) openRuns() (err error) {
+	if w.runs == nil {
+		w.runs, err = w.s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindIndex}, UpperBound: []byte{kindIndex + 1}})
+	}
+	return err
+}
+
+func (w *writer) closeRuns() error {
+	if w.runs == nil {
+		return nil
+	}
+	return w.runs.Close()
+}
+
+// remove deletes the document with d's ID at that place.
+func (w *writer) remove(d *store.Document, at *place) error {
+	w.s.mu.Lock()
+	day, ok := w.s.table.dayOf(at.segment)
+	w.s.mu.Unlock()
+	if !ok {
+		return nil // it has expired, and was swept
+	}
+	w.replaced++
+	w.key = documentPrefix(w.key[:0], day, at.segment, d.DeviceID)
+	w.key = suffix(w.key, at.nano, d.ID)
+	return w.b.Delete(w.key, nil)
 }
 
 // segment returns where the document goes and notes it there. It is known to
@@ -306,9 +320,9 @@ func (w *writer) segment(d *store.Document, nano int64, size int) *segment {
 	return w.current
 }
 
-// marks adds those that go up.
-func (w *writer) marks(marks []store.Mark) error {
-	for _, m := range marks {
+// putMarks adds the marks that go up.
+func (w *writer) putMarks() error {
+	for _, m := range w.marks {
 		key := markKey(m.Consumer, m.Shard)
 		w.s.mu.Lock()
 		old, ok := w.s.marks[string(key)]
@@ -325,10 +339,10 @@ func (w *writer) marks(marks []store.Mark) error {
 }
 
 // done makes the marks of a committed batch known and counts.
-func (w *writer) done(marks []store.Mark) {
+func (w *writer) done() {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	for _, m := range marks {
+	for _, m := range w.marks {
 		key := string(markKey(m.Consumer, m.Shard))
 		if old, ok := w.s.marks[key]; !ok || m.Ordinal > old {
 			w.s.marks[key] = m.Ordinal
