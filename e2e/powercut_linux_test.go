@@ -167,9 +167,9 @@ func (n *node) caughtUp(t *testing.T, id string) []int {
 // TestTortureDiskFull fills the disk while devices send: acknowledgements stop,
 // the node says why, and it goes on by itself once there is space.
 func TestTortureDiskFull(t *testing.T) {
-	d := newDisk(t, 96)
+	d := newDisk(t, 256)
 	ballast := filepath.Join(d.dir, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 60<<20), 0o600); err != nil {
+	if err := os.WriteFile(ballast, make([]byte, 200<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	n := tortured(t, filepath.Join(d.dir, "data"), busy)
@@ -186,10 +186,32 @@ func TestTortureDiskFull(t *testing.T) {
 		}
 		return nil
 	})
-	full := l.sent.Load()
-	if err := os.Remove(ballast); err != nil {
+	// Fill what the log left, so that the registry meets the full disk too.
+	rest, err := os.Create(filepath.Join(d.dir, "rest"))
+	if err != nil {
 		t.Fatal(err)
 	}
+	for block := make([]byte, 64<<10); err == nil; {
+		_, err = rest.Write(block)
+	}
+	rest.Close()
+	registered := make(chan struct{})
+	wg.Go(func() {
+		defer close(registered)
+		out, err := exec.Command(n.bin, "device", "create", "late", "--data", n.data).CombinedOutput()
+		t.Logf("registered meanwhile: %s (%v)", out, err) // it may wait or be refused; the node must live on
+	})
+	time.Sleep(6 * time.Second) // longer than the hub keeps activity in memory
+	if _, err := n.health(); err != nil {
+		t.Fatalf("the node did not outlive a full disk: %v\n%s", err, n.logText())
+	}
+	full := l.sent.Load()
+	for _, name := range []string{ballast, rest.Name()} {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-registered
 	eventually(t, "the log goes on by itself", func() error {
 		if sent := l.sent.Load(); sent <= full+8*window { // beyond what was in flight
 			return fmt.Errorf("%d messages sent, %d when the disk was full", sent, full)

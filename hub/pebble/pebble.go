@@ -19,6 +19,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/weir-iot/weir/hub"
+	"github.com/weir-iot/weir/internal/diskroom"
 )
 
 var errClosed = errors.New("hub/pebble: closed")
@@ -28,6 +29,7 @@ const (
 	memTable  = 4 << 20
 	cacheSize = 8 << 20
 	openFiles = 256
+	diskRoom  = 16 << 20 // bytes free with which a full disk is written to again
 )
 
 // Options configure a Registry; the zero value works.
@@ -60,8 +62,11 @@ func Open(dir string, o Options) (*Registry, error) {
 			return nil, fmt.Errorf("hub/pebble: open: %w", err)
 		}
 	}
+	// A full disk is waited out until the end of the process: a write that waits
+	// has been promised to nobody.
+	fs := diskroom.Wait(context.Background(), o.FS, dir, "registry", diskRoom, o.Logger)
 	db, err := pebble.Open(dir, &pebble.Options{
-		FS: o.FS, Logger: logger{o.Logger},
+		FS: fs, Logger: logger{o.Logger},
 		MemTableSize: memTable, CacheSize: cacheSize, MaxOpenFiles: openFiles,
 		FormatMajorVersion: pebble.FormatNewest,
 	})
