@@ -39,8 +39,7 @@ type proof struct {
 // the check of an unknown device takes the time of a known one's.
 func (h *Hub) authenticate(ctx context.Context, c Credential) (*Device, proof, error) {
 	refuse := func(why string) (*Device, proof, error) {
-		h.logger.Info("connection refused", "device", c.ID.String(), "cause", why,
-			"protocol", c.Protocol, "remote", c.RemoteAddr, "client", c.ClientType)
+		h.LogRefusal(c, why)
 		return nil, proof{}, ErrUnauthorized
 	}
 	if c.ID.check() != nil {

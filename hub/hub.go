@@ -59,6 +59,7 @@ type Hub struct {
 	generation atomic.Int64  // of the newest identity
 	requests   atomic.Uint64 // of direct methods
 	feedback   feedbackQueue
+	refusals   refusals
 	nobody     Policy // keys that nobody has, for a check that must fail in its usual time
 
 	closed atomic.Bool
@@ -134,6 +135,7 @@ func (h *Hub) run(ctx context.Context) {
 				s.end(ErrExpired, true)
 			}
 		}
+		h.summarizeRefusals(now)
 		h.sweepQueues(ctx, now)
 		h.sweepFeedback(ctx, now)
 		if n%flushEvery != 0 {

@@ -3,7 +3,6 @@ package mqtt
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -110,11 +109,13 @@ func (c *conn) open() bool {
 	m.connects.WithLabelValues(result).Inc()
 	if err != nil {
 		c.countError(err)
-		level := slog.LevelInfo
-		if result == "lost" || result == "timeout" {
-			level = slog.LevelDebug // port scans and health checks
+		switch result {
+		case "unauthorized", "unavailable", "accepted": // the hub knows
+		case "lost", "timeout": // port scans and health checks
+			c.srv.opt.Logger.Debug("connection refused", "remote", c.nc.RemoteAddr(), "result", result, "error", err)
+		default:
+			c.srv.hub.LogRefusal(hub.Credential{Protocol: c.from.protocol, RemoteAddr: remoteAddr(c.nc)}, err.Error())
 		}
-		c.srv.opt.Logger.Log(c.ctx, level, "connection refused", "remote", c.nc.RemoteAddr(), "result", result, "error", err)
 		c.flushed()
 		return false
 	}

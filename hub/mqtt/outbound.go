@@ -22,6 +22,10 @@ var outbufs = sync.Pool{New: func() any { return &outbuf{b: make([]byte, 0, 512)
 // not read any more.
 const backlog = 64 << 10
 
+// writeSize bounds one write in bytes, so that a slow link is told from one
+// that stands still: 17 kbit/s move that much in stallTimeout.
+const writeSize = 64 << 10
+
 // reply queues what appendTo appends.
 func (c *conn) reply(appendTo func([]byte) []byte) {
 	c.mu.Lock()
@@ -69,10 +73,20 @@ func (c *conn) write() {
 }
 
 func (c *conn) writeOut(buf *outbuf, sent []string) error {
-	_, err := c.nc.Write(buf.b)
+	for left := buf.b; len(left) > 0; {
+		n, err := c.nc.Write(left[:min(len(left), writeSize)])
+		if err != nil {
+			recycle(buf)
+			return err
+		}
+		left = left[n:]
+		c.mu.Lock()
+		c.writeSince = c.srv.wheel.now.Load()
+		c.mu.Unlock()
+	}
 	recycle(buf)
-	if err != nil {
-		return err
+	if sent == nil {
+		return nil
 	}
 	c.mu.Lock()
 	for _, token := range sent {
