@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -304,4 +305,33 @@ func TestAuthorize(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// What is meant for a device does not reach a connection whose token has
+// expired, not even in the second until it is cut.
+func TestExpiredSessionIsHandedNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t)
+		d := h.device("d")
+		r := newDoor()
+		s, err := h.Connect(t.Context(), hub.Credential{ID: d.ID(), Token: token(t, d, 90*time.Second)}, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, s.Subscribe(t.Context(), hub.FeedCloudToDevice|hub.FeedMethods|hub.FeedDesired), nil)
+		time.Sleep(89*time.Second + 999*time.Millisecond)
+		time.Sleep(s.Expires().Sub(time.Now())) // the hub looks a moment later
+		h.queue(d, "secret", "")
+		if _, err := h.PatchTwin(t.Context(), d.ID(), []byte(`{"properties":{"desired":{"a":1}}}`), ""); err != nil {
+			t.Fatal(err)
+		}
+		_, err = h.Invoke(t.Context(), d.ID(), hub.MethodRequest{Name: "m"})
+		wantError(t, err, hub.ErrDeviceNotOnline)
+		if got := r.take(); strings.Contains(got, "secret") || strings.Contains(got, "desired") {
+			t.Errorf("an expired session got %q", got)
+		}
+		if got := h.get(d.ID()).CloudToDeviceMessageCount; got != 1 {
+			t.Errorf("%d messages wait, want 1", got)
+		}
+	})
 }

@@ -258,12 +258,10 @@ func (s *Session) Respond(rid string, status int, payload []byte) {
 // renew their token by connecting anew, in the middle of a call too.
 func (s *Session) adopt(old *Session) {
 	old.mu.Lock()
-	pending := old.pending
-	old.pending = nil
-	old.mu.Unlock()
+	defer old.mu.Unlock() // held to the end, so that forget finds a call in one of both
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pending = pending // nobody knows s yet but who found it as the live session, and that expects later
+	s.pending, old.pending = old.pending, nil // nobody knows s yet but who found it as the live session, and that expects later
 }
 
 // abandonCalls fails what the device cannot answer any more.

@@ -169,9 +169,10 @@ func (s *Session) expired(now time.Time) bool {
 	return !s.proof.expires.IsZero() && !now.Before(s.proof.expires)
 }
 
-// wants says whether s takes f.
+// wants says whether s takes f: not in the moment between its token's end and
+// its own.
 func (s *Session) wants(f Feed) bool {
-	return s.ended.Load() == nil && s.feeds.Load()&uint32(f) != 0
+	return s.ended.Load() == nil && s.feeds.Load()&uint32(f) != 0 && !s.expired(s.hub.now())
 }
 
 // touch moves the time of the last activity forward. Two at the same time may

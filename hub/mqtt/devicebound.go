@@ -9,12 +9,16 @@ import (
 
 // CloudToDevice hands a message to the device. With QoS 1 the device's PUBACK
 // completes it; what is not acknowledged returns to the queue when the session
-// closes. With QoS 0 it is complete when it is on its way.
+// closes. With QoS 0 it is complete when it is on its way. What no MQTT packet
+// holds is rejected.
 func (c *conn) CloudToDevice(m *hub.CloudMessage) {
 	topic := c.boundTopic(m)
 	if len(topic) > mqtt311.MaxString {
 		c.srv.metrics.undeliverable.Inc()
-		c.srv.opt.Logger.Warn("cloud-to-device message cannot be delivered: its properties are longer than an MQTT topic", "device", c.id.String(), "message", m.MessageID)
+		c.srv.opt.Logger.Warn("cloud-to-device message is rejected: its properties are longer than an MQTT topic", "device", c.id.String(), "message", m.MessageID)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.enqueue(task{do: func() error { return ignoreLost(c.session.Reject(c.ctx, m.LockToken)) }})
 		return
 	}
 	p := mqtt311.Publish{Topic: string(topic), Payload: m.Body}
@@ -74,10 +78,14 @@ func (c *conn) puback(body []byte) error {
 // complete settles a message that the device has. A lost lock is fine: the
 // message is on its way again.
 func (c *conn) complete(token string) error {
-	if err := c.session.Complete(c.ctx, token); err != nil && !errors.Is(err, hub.ErrLockLost) {
-		return err
+	return ignoreLost(c.session.Complete(c.ctx, token))
+}
+
+func ignoreLost(err error) error {
+	if errors.Is(err, hub.ErrLockLost) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // boundTopic is devices/{d}/messages/devicebound/ with the message's bag.

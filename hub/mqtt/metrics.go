@@ -96,7 +96,7 @@ var (
 	errQoS2       = &protocolError{"qos2", "PUBLISH with QoS 2: IoT Hub takes 0 and 1"}
 	errTopic      = &protocolError{"topic", "PUBLISH to a topic that IoT Hub does not document for this device"}
 	errFilter     = &protocolError{"filter", "topic filter that IoT Hub does not document for this device"}
-	errRequestID  = &protocolError{"rid", "topic without $rid, or with a bad status"}
+	errRequestID  = &protocolError{"rid", "topic without $rid or with one of more than 1 KB, or with a bad status"}
 	errWill       = &protocolError{"will", "will that is not telemetry of this device with QoS 0 or 1"}
 )
 

@@ -28,12 +28,17 @@ const writeSize = 64 << 10
 
 // reply queues what appendTo appends.
 func (c *conn) reply(appendTo func([]byte) []byte) {
-	c.mu.Lock()
-	over := c.queue(appendTo)
-	c.mu.Unlock()
-	if over {
+	if c.queueLocked(appendTo) {
 		c.kill(causeSlow)
 	}
+}
+
+// queueLocked lets go of c.mu also where appendTo panics: one connection's bug
+// must not hold up those who look at it.
+func (c *conn) queueLocked(appendTo func([]byte) []byte) (over bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queue(appendTo)
 }
 
 // queue is reply under c.mu; over tells that the device reads too slowly.

@@ -109,6 +109,9 @@ func (s subscriptions) feeds() hub.Feed {
 	return f
 }
 
+// maxRequestID is in bytes: the answer's topic holds it too.
+const maxRequestID = 1 << 10
+
 // requestID returns the value of $rid in the last level of a topic, "?$rid=…".
 // It decodes in place and points into b.
 func requestID(b []byte) (string, error) {
@@ -119,7 +122,7 @@ func requestID(b []byte) (string, error) {
 			if err != nil || !ok {
 				break
 			}
-			if p.Key == "$rid" && p.Value != "" {
+			if p.Key == "$rid" && p.Value != "" && len(p.Value) <= maxRequestID {
 				return p.Value, nil
 			}
 		}
