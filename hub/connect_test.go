@@ -320,7 +320,7 @@ func TestExpiredSessionIsHandedNothing(t *testing.T) {
 		}
 		wantError(t, s.Subscribe(t.Context(), hub.FeedCloudToDevice|hub.FeedMethods|hub.FeedDesired), nil)
 		time.Sleep(89*time.Second + 999*time.Millisecond)
-		time.Sleep(s.Expires().Sub(time.Now())) // the hub looks a moment later
+		time.Sleep(time.Until(s.Expires())) // the hub looks a moment later
 		h.queue(d, "secret", "")
 		if _, err := h.PatchTwin(t.Context(), d.ID(), []byte(`{"properties":{"desired":{"a":1}}}`), ""); err != nil {
 			t.Fatal(err)

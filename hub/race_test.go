@@ -1,0 +1,6 @@
+//go:build race
+
+package hub_test
+
+// raceDetector tells that pools forget at random.
+const raceDetector = true
