@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/weir-iot/weir/eventlog"
-	"github.com/weir-iot/weir/store"
+	"github.com/weir-iot/weir/eventlog/disk"
 	"github.com/weir-iot/weir/store/pebble"
 	"github.com/weir-iot/weir/telemetry"
 )
@@ -87,17 +87,27 @@ func cpu() time.Duration {
 
 // BenchmarkLogToStore counts what one document costs from the log's batch to
 // the store on disk: user and system time of all threads, flushes and
-// compactions included. It needs -benchtime 5000000x or more to mean anything.
+// compactions included. The variants on disk read a real log, filled before.
+// It needs -benchtime 1000000x or more to mean anything.
 func BenchmarkLogToStore(b *testing.B) {
-	for _, chosen := range []bool{false, true} {
-		b.Run(map[bool]string{false: "generated", true: "messageID"}[chosen], func(b *testing.B) {
+	for _, tt := range []struct {
+		name         string
+		chosen, real bool
+	}{
+		{"generated", false, false}, {"messageID", true, false}, {"disk/generated", false, true}, {"disk/messageID", true, true},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
 			b.ReportAllocs()
+			n := max(b.N, rampGroup) / rampGroup * rampGroup
+			var log eventlog.Reader = rampLog{n, tt.chosen}
+			if tt.real {
+				log = untilLatest{diskLog(b, n, tt.chosen)}
+			}
 			st, err := pebble.Open(b.TempDir(), pebble.Options{})
 			if err != nil {
 				b.Fatal(err)
 			}
-			n := max(b.N, rampGroup) / rampGroup * rampGroup
-			h := NewHot(rampLog{n, chosen}, st, HotOptions{})
+			h := NewHot(log, st, HotOptions{})
 			runtime.GC()
 			start, used := time.Now(), cpu()
 			_ = h.Run(b.Context()) // ends with the log's ErrClosed, flushed
@@ -105,6 +115,13 @@ func BenchmarkLogToStore(b *testing.B) {
 				b.Fatal(err)
 			}
 			used = cpu() - used
+			got := 0
+			for _, p := range h.Stats().Partitions {
+				got += int(p.Durable) + 1
+			}
+			if got != n {
+				b.Fatalf("%d of %d records were applied", got, n)
+			}
 			b.ReportMetric(float64(n)/time.Since(start).Seconds(), "docs/s")
 			b.ReportMetric(float64(used.Nanoseconds())/1e3/float64(n), "cpu-µs/doc")
 			b.ReportMetric(0, "ns/op")
@@ -112,4 +129,36 @@ func BenchmarkLogToStore(b *testing.B) {
 	}
 }
 
-var _ store.Store = (*pebble.Store)(nil)
+// untilLatest is a log that is closed behind what it had when a read began.
+type untilLatest struct{ eventlog.Reader }
+
+func (l untilLatest) Read(ctx context.Context, from, _ eventlog.Positions) iter.Seq2[eventlog.Batch, error] {
+	return func(yield func(eventlog.Batch, error) bool) {
+		for b, err := range l.Reader.Read(ctx, from, eventlog.AllFrom(rampPartitions, eventlog.Latest())) {
+			if !yield(b, err) {
+				return
+			}
+		}
+		yield(eventlog.Batch{}, eventlog.ErrClosed)
+	}
+}
+
+// diskLog fills a real log with what rampLog gives.
+func diskLog(b *testing.B, n int, chosen bool) eventlog.Reader {
+	log, err := disk.Open(b.TempDir(), disk.Options{Partitions: rampPartitions})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = log.Close() })
+	done := make(chan error, 1)
+	for batch, err := range (rampLog{n, chosen}).Read(b.Context(), nil, nil) {
+		if err != nil {
+			return log // it is at its end
+		}
+		log.Append(batch.Messages, func(err error) { done <- err })
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+	}
+	return log
+}

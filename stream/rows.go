@@ -237,7 +237,12 @@ func appendChosen(b []byte, m *telemetry.Message, device string, index, of int) 
 // appendEscaped doubles '~' and writes what no ID may have, NUL and broken
 // UTF-8, as "~x" and two hexadecimal digits.
 func appendEscaped(b []byte, s string) []byte {
-	for i := 0; i < len(s); {
+	plain := 0
+	for plain < len(s) && s[plain] > 0 && s[plain] < '~' {
+		plain++
+	}
+	b = append(b, s[:plain]...)
+	for i := plain; i < len(s); {
 		c, n := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case c == '~':

@@ -256,10 +256,10 @@ func (s *Store) learnGeneration(ctx context.Context, f *generationFilter) error 
 	}
 	var some []place
 	give := func() error {
-		if err := s.lock(ctx); err != nil {
+		if err := s.write.lock(ctx); err != nil {
 			return err
 		}
-		defer s.unlock()
+		defer s.write.unlock()
 		f.reserve(len(some), s.ids.room(f))
 		for i := range some {
 			f.add(&some[i])
@@ -278,10 +278,10 @@ func (s *Store) learnGeneration(ctx context.Context, f *generationFilter) error 
 	if err = errors.Join(err, it.Close()); err != nil {
 		return err
 	}
-	if err := s.lock(ctx); err != nil {
+	if err := s.write.lock(ctx); err != nil {
 		return err
 	}
-	defer s.unlock()
+	defer s.write.unlock()
 	f.complete = true
 	return nil
 }

@@ -120,10 +120,13 @@ type Store struct {
 	logger *slog.Logger
 	m      *metrics
 
-	write  chan struct{} // is full while an Upsert or a sweep looks up and commits
-	rows   rows          // of the Upsert that holds write
-	places []place       // of it, too
-	ids    ids           // guarded by write
+	write  gate    // orders Upserts and cuts of a sweep: each looks up, then commits
+	rows   rows    // of the Upsert that holds write
+	places []place // of it, too
+	ids    ids     // guarded by write
+
+	sweep gate // held by a sweep
+	rests bool // guarded by sweep: there may be rests of cut files, also from before the start
 
 	mu     sync.Mutex // guards what follows
 	closed bool
@@ -154,7 +157,7 @@ func Open(dir string, o Options) (*Store, error) {
 		giveUp()
 		return nil, fmt.Errorf("store/pebble: opening %s: %w: if another process uses it, end that one; if it is damaged, move the folder away and the log fills a new one", dir, err)
 	}
-	s := &Store{db: db, now: o.Now, logger: o.Logger, m: newMetrics(o.Metrics, db), write: make(chan struct{}, 1), marks: make(map[string]int64), stop: cancel, stopWaiting: stopWaiting}
+	s := &Store{db: db, now: o.Now, logger: o.Logger, m: newMetrics(o.Metrics, db), write: make(gate, 1), sweep: make(gate, 1), rests: true, marks: make(map[string]int64), stop: cancel, stopWaiting: stopWaiting}
 	s.ids.limit, s.ids.filterBytes = o.IDTable, o.FilterBytes
 	if err := s.load(); err != nil {
 		giveUp()
@@ -220,17 +223,19 @@ func (s *Store) enter(ctx context.Context) error {
 
 func (s *Store) leave() { s.calls.Done() }
 
-// lock takes write, unless ctx ends first.
-func (s *Store) lock(ctx context.Context) error {
+// A gate is a mutex whose waiters give up when their context ends.
+type gate chan struct{}
+
+func (g gate) lock(ctx context.Context) error {
 	select {
-	case s.write <- struct{}{}:
+	case g <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (s *Store) unlock() { <-s.write }
+func (g gate) unlock() { <-g }
 
 // detach runs f and waits for its end or ctx's: Pebble waits for the disk
 // whatever its caller wants. f is a call of its own, so Close waits for it.

@@ -35,28 +35,34 @@ func (s *Store) Sweep(ctx context.Context) error {
 		return err
 	}
 	defer s.leave()
+	if err := s.sweep.lock(ctx); err != nil {
+		return err
+	}
+	defer s.sweep.unlock()
 	now := s.now()
 	s.mu.Lock()
 	days := s.table.days()
 	s.mu.Unlock()
-	cut := false
 	for _, day := range days {
 		if expired(day, now) {
 			if err := s.sweepDay(ctx, day); err != nil {
 				return fmt.Errorf("store/pebble: sweeping day %d: %w", day, err)
 			}
-			cut = true
+			s.rests = true
 		}
 	}
 	some, err := s.sweepIndex(ctx, generation(dayOf(now)))
 	if err != nil {
 		return fmt.Errorf("store/pebble: sweeping the index of IDs: %w", err)
 	}
-	if cut || some {
-		if err := s.rewriteRests(ctx); err != nil {
-			return fmt.Errorf("store/pebble: freeing the space of expired documents: %w", err)
-		}
+	s.rests = s.rests || some
+	if !s.rests {
+		return nil
 	}
+	if err := s.rewriteRests(ctx); err != nil {
+		return fmt.Errorf("store/pebble: freeing the space of expired documents: %w", err)
+	}
+	s.rests = false
 	return nil
 }
 
@@ -68,12 +74,17 @@ func (s *Store) rewriteRests(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, tables := range levels {
+	for level, tables := range levels {
 		for _, t := range tables {
 			if !t.Virtual {
 				continue
 			}
 			key := t.Smallest.UserKey
+			if level == len(levels)-1 {
+				if err := s.touch(ctx, key); err != nil {
+					return err
+				}
+			}
 			if err := s.db.Compact(ctx, key, append(slices.Clone(key), 0), false); err != nil {
 				return err
 			}
@@ -82,13 +93,30 @@ func (s *Store) rewriteRests(ctx context.Context) error {
 	return nil
 }
 
+// touch writes a key again as it is: Pebble leaves a file of the last level
+// alone unless something above it overlaps.
+func (s *Store) touch(ctx context.Context, key []byte) error {
+	if err := s.write.lock(ctx); err != nil {
+		return err
+	}
+	defer s.write.unlock()
+	value, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return s.db.Delete(key, pebble.NoSync)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.db.Set(key, value, pebble.NoSync), closer.Close())
+}
+
 // sweepIndex removes the generations before the given one: all their documents
 // have expired. It reports whether there was anything.
 func (s *Store) sweepIndex(ctx context.Context, live uint32) (some bool, err error) {
-	if err := s.lock(ctx); err != nil {
+	if err := s.write.lock(ctx); err != nil {
 		return false, err
 	}
-	defer s.unlock()
+	defer s.write.unlock()
 	span := pebble.KeyRange{Start: dayKey(kindIndex, 0), End: dayKey(kindIndex, live)}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: span.Start, UpperBound: span.End})
 	if err != nil {
@@ -109,10 +137,10 @@ func (s *Store) sweepIndex(ctx context.Context, live uint32) (some bool, err err
 // nothing; then it forgets the day's segments. A crash in between leaves
 // segments without documents, for the next sweep.
 func (s *Store) sweepDay(ctx context.Context, day uint32) error {
-	if err := s.lock(ctx); err != nil {
+	if err := s.write.lock(ctx); err != nil {
 		return err
 	}
-	defer s.unlock()
+	defer s.write.unlock()
 	failpoint.Hit("store/ttl-sweep")
 	if err := s.db.Excise(ctx, pebble.KeyRange{Start: dayKey(kindDocument, day), End: dayKey(kindDocument, day+1)}); err != nil {
 		return err

@@ -121,17 +121,17 @@ func (s *Store) Upsert(ctx context.Context, docs []store.Document, marks ...stor
 		return err
 	}
 	defer s.leave()
-	if err := s.lock(ctx); err != nil {
+	if err := s.write.lock(ctx); err != nil {
 		return err
 	}
 	b := s.db.NewBatchWithSize(size + 64*len(marks) + 1024)
 	w := &writer{s: s, b: b, now: s.now(), marks: slices.Clone(marks), places: s.places[:0]}
 	if err := errors.Join(w.fill(docs), w.closeRuns()); err != nil {
-		s.unlock()
+		s.write.unlock()
 		return fmt.Errorf("store/pebble: upserting %d documents: %w", len(docs), errors.Join(err, b.Close()))
 	}
 	if err := s.detach(ctx, func() error {
-		defer s.unlock()
+		defer s.write.unlock()
 		return w.commit()
 	}); err != nil {
 		return fmt.Errorf("store/pebble: upserting %d documents: %w", len(docs), err)
