@@ -21,7 +21,7 @@ const (
 	childDir      = "WEIR_STREAM_CHILD"
 	recordDevices = 5
 	recordParts   = 3
-	recordsEach   = 30000
+	recordsEach   = 20000
 )
 
 var recordBase = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -149,7 +149,11 @@ func TestHotChild(t *testing.T) {
 // what the log was told to be durable is.
 func TestHotKill(t *testing.T) {
 	dir := t.TempDir()
-	for round := range 10 {
+	rounds := 6
+	if testing.Short() {
+		rounds = 2
+	}
+	for round := range rounds {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHotChild$")
 		cmd.Env = append(os.Environ(), childDir+"="+dir)
 		if round%2 == 0 {

@@ -91,7 +91,11 @@ func crashUpsert(s *pebble.Store, t testing.TB, n int) {
 // mark of the last of them, and never less than the last flush.
 func TestCrashKeepsPrefix(t *testing.T) {
 	lost, kept := 0, 0
-	for seed := range uint64(12) {
+	seeds := uint64(6)
+	if testing.Short() {
+		seeds = 2
+	}
+	for seed := range seeds {
 		rnd := rand.New(rand.NewPCG(3, seed))
 		fs := vfs.NewCrashableMem()
 		clock := storetest.NewClock()
