@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -77,5 +78,50 @@ func asking(addr, encoding string) func(*http.Request) {
 		if encoding != "" {
 			r.Header.Set("Accept-Encoding", encoding)
 		}
+	}
+}
+
+// pipes is a listener of connections in memory, whose deadlines follow the
+// test's clock.
+type pipes struct{ conns chan net.Conn }
+
+func (p pipes) Accept() (net.Conn, error) {
+	c, ok := <-p.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+func (p pipes) Close() error   { return nil }
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080} }
+
+// TestSlowSendersAreCut: neither a header nor a body that trickles holds a
+// connection, whatever is asked for.
+func TestSlowSendersAreCut(t *testing.T) {
+	for name, head := range map[string]string{
+		"header":          "GET /devices HTTP/1.1\r\nHost: localhost\r\nX: ",
+		"body":            "POST /signin HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100000\r\n\r\n",
+		"unexpected body": "GET /readyz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := Server(t.Context(), handler(t, failing{}, Options{}), nil)
+				l := pipes{make(chan net.Conn, 1)}
+				go func() { _ = srv.Serve(l) }()
+				client, server := net.Pipe()
+				l.conns <- server
+				go func() { _, _ = io.Copy(io.Discard, client) }()
+				begin, err := time.Now(), error(nil)
+				for _, err = io.WriteString(client, head); err == nil && time.Since(begin) < time.Hour; _, err = io.WriteString(client, "x") {
+					time.Sleep(time.Second)
+				}
+				if took := time.Since(begin); took > time.Minute {
+					t.Errorf("it was let go after %s (%v)", took, err)
+				}
+				_ = client.Close()
+				close(l.conns)
+				_ = srv.Close()
+			})
+		})
 	}
 }

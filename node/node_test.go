@@ -308,3 +308,14 @@ func TestHosts(t *testing.T) {
 		t.Errorf("other ports: %s %s", s.DeviceHost(), s.ServiceHost())
 	}
 }
+
+// TestAPIServerBoundsBodies: a client that announces a body and trickles it does
+// not hold a connection of the API for ever, on loopback either.
+func TestAPIServerBoundsBodies(t *testing.T) {
+	n := open(t, small(t))
+	t.Cleanup(func() { _ = n.Close() })
+	s := n.apiServer(t.Context())
+	if s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.ReadHeaderTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
+		t.Errorf("the API's server waits without a bound: %+v", s)
+	}
+}

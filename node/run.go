@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weir-iot/weir/api"
 	"github.com/weir-iot/weir/config"
 	"github.com/weir-iot/weir/hub/mqtt"
 	"github.com/weir-iot/weir/hub/rest"
@@ -47,7 +48,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer stopConsumer()
 
 	web := n.httpsServer(doors)
-	console := n.server(n.api)
+	console := n.apiServer(doors)
 	for _, d := range []struct {
 		net.Listener
 		serve func(net.Listener) error
@@ -125,6 +126,12 @@ func (n *Node) httpsServer(doors context.Context) *http.Server {
 	s.ReadTimeout = bodyTime
 	s.TLSConfig = n.keys.TLS("h2", "http/1.1")
 	return s
+}
+
+// apiServer serves the API with the API's own bounds: its tails never end, and
+// its bodies are small. Tails end with doors.
+func (n *Node) apiServer(doors context.Context) *http.Server {
+	return api.Server(doors, n.api, n.logger)
 }
 
 func (n *Node) server(h http.Handler) *http.Server {
