@@ -120,8 +120,11 @@ func newServer(o Options) (*server, error) {
 	s := &server{Options: o, tails: make(chan struct{}, o.MaxTails)}
 	s.guard = newGuard(o.Token, o.AllowedHosts, o.Now)
 	var err error
-	s.metrics, err = newMetrics(o.Metrics, func() float64 { return float64(len(s.tails)) })
-	return s, err
+	if s.metrics, err = newMetrics(o.Metrics, func() float64 { return float64(len(s.tails)) }); err != nil {
+		return nil, err
+	}
+	s.guard.refused = func(cause string) { s.metrics.refused.WithLabelValues(cause).Inc() }
+	return s, nil
 }
 
 // describe is the head of openapi.json.

@@ -27,10 +27,12 @@ type guard struct {
 	hosts  []string // lower case, without port
 	now    func() time.Time
 	origin *http.CrossOriginProtection
+	// refused counts whom it turns away, by cause: host, address, token or origin.
+	refused func(cause string)
 }
 
 func newGuard(token string, hosts []string, now func() time.Time) *guard {
-	g := &guard{now: now, origin: http.NewCrossOriginProtection()}
+	g := &guard{now: now, origin: http.NewCrossOriginProtection(), refused: func(string) {}}
 	if token != "" {
 		g.token = []byte(token)
 	}
@@ -38,6 +40,7 @@ func newGuard(token string, hosts []string, now func() time.Time) *guard {
 		g.hosts = append(g.hosts, strings.ToLower(strings.Trim(h, "[]")))
 	}
 	g.origin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		g.refused("origin")
 		problem(w, http.StatusForbidden, "a page of another site may not send this request")
 	}))
 	return g
@@ -57,11 +60,13 @@ func (g *guard) protect(next http.Handler) http.Handler {
 	next = g.origin.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !g.knows(r.Host) {
+			g.refused("host")
 			problem(w, http.StatusForbidden, fmt.Sprintf("this server is not called %q: add the name to the allowed hosts", r.Host))
 			return
 		}
 		if g.token == nil {
 			if why := notLocal(r); why != "" {
+				g.refused("address")
 				problem(w, http.StatusForbidden, why)
 				return
 			}
@@ -76,6 +81,7 @@ func (g *guard) protect(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		g.refused("token")
 		if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") {
 			http.Redirect(w, r, "/signin", http.StatusSeeOther)
 			return

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const secret = "0123456789abcdef0123456789abcdef"
@@ -206,6 +209,40 @@ func TestPagesLoadNothingFromElsewhere(t *testing.T) {
 			if w.Code != 200 || strings.Contains(body, bad) {
 				t.Errorf("%s: %d, has %q", path, w.Code, bad)
 			}
+		}
+	}
+}
+
+// TestRefusalsAreCounted by cause: an operator sees who knocks.
+func TestRefusalsAreCounted(t *testing.T) {
+	count := func(o Options, method string, edit func(*http.Request)) string {
+		reg := prometheus.NewRegistry()
+		o.Metrics, o.Gatherer = reg, reg
+		h := handler(t, failing{}, o)
+		r := httptest.NewRequest(method, "/signout", nil)
+		r.Host, r.RemoteAddr = "localhost", "127.0.0.1:5000"
+		edit(r)
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() == "weir_api_refused_total" {
+				return fmt.Sprint(f.GetMetric()[0].GetLabel()[0].GetValue(), " ", f.GetMetric()[0].GetCounter().GetValue())
+			}
+		}
+		return ""
+	}
+	for want, got := range map[string]string{
+		"host 1":    count(Options{}, "GET", func(r *http.Request) { r.Host = "evil" }),
+		"address 1": count(Options{}, "GET", func(r *http.Request) { r.Header.Set("X-Forwarded-For", "10.0.0.1") }),
+		"token 1":   count(Options{Token: secret}, "GET", func(*http.Request) {}),
+		"origin 1":  count(Options{}, "POST", func(r *http.Request) { r.Header.Set("Origin", "http://evil") }),
+		"":          count(Options{}, "POST", func(*http.Request) {}),
+	} {
+		if got != want {
+			t.Errorf("counted %q, want %q", got, want)
 		}
 	}
 }

@@ -16,6 +16,7 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	panics   prometheus.Counter
 	slow     prometheus.Counter
+	refused  *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, tails func() float64) (*metrics, error) {
@@ -29,12 +30,14 @@ func newMetrics(reg prometheus.Registerer, tails func() float64) (*metrics, erro
 			Name: "weir_api_panics_total", Help: "Requests that ended in a programming error."}),
 		slow: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "weir_api_slow_tails_total", Help: "Live tails cut because the client did not read."}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "weir_api_refused_total", Help: "Requests turned away before any route: a Host of another name, an address or proxy that needs a token, no token, a page of another origin."}, []string{"cause"}),
 	}
 	if reg == nil {
 		return m, nil
 	}
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "weir_api_tails", Help: "Live tails that are open."}, tails)
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.panics, m.slow, open} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.panics, m.slow, m.refused, open} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("api: registering metrics: %w", err)
 		}
