@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,14 +35,14 @@ func (f Finding) Verdict() string {
 }
 
 // Text is what there is to say.
-func (f Finding) Text() string { return f.Problem + f.Notice + f.Detail }
+func (f Finding) Text() string { return cmp.Or(f.Problem, f.Notice, f.Detail) }
 
 // Check says whether Open would succeed. It changes nothing: what Open would
 // make is not made.
 func Check(ctx context.Context, c *config.Config) []Finding {
 	running, err := ReadState(c.Data)
 	findings := []Finding{checkData(c.Data, running)}
-	if err != nil && !errors.Is(err, ErrNotRunning) {
+	if err != nil && !errors.Is(err, ErrNotRunning) && findings[0].Problem == "" {
 		findings[0].Problem = err.Error()
 	}
 	findings = append(findings, checkPolicies(c.Data), checkCertificate(c))
@@ -51,10 +52,13 @@ func Check(ctx context.Context, c *config.Config) []Finding {
 	return append(findings, checkPorts(ctx, c)...)
 }
 
+// another is the remedy of a data folder that will not do.
+const another = "choose another with --data"
+
 func checkData(dir string, running *State) Finding {
 	f := Finding{Subject: "data folder", Detail: dir}
 	if running != nil {
-		f.Notice = fmt.Sprintf("in use by the weir of process %d, started %s: ", running.PID, running.Started.Local().Format(time.DateTime))
+		f.Notice = fmt.Sprintf("%s is in use by the weir of process %d, started %s", dir, running.PID, running.Started.Local().Format(time.DateTime))
 		return f
 	}
 	info, err := os.Stat(dir)
@@ -62,15 +66,15 @@ func checkData(dir string, running *State) Finding {
 	case errors.Is(err, fs.ErrNotExist):
 		f.Detail += " (made at the first start)"
 		if _, err := os.Stat(filepath.Dir(filepath.Clean(dir))); err != nil {
-			f.Detail, f.Notice = "", fmt.Sprintf("%s is not there, nor is the folder above it: both are made at the first start", dir)
+			f.Notice = fmt.Sprintf("%s is not there, nor is the folder above it: both are made at the first start", dir)
 		}
 	case err != nil:
-		f.Problem = err.Error() + ": "
+		f.Problem = fmt.Sprintf("%v: %s", err, another)
 	case !info.IsDir():
-		f.Problem = "it is not a folder: "
+		f.Problem = fmt.Sprintf("%s is not a folder: %s", dir, another)
 	default:
 		if err := writable(dir); err != nil {
-			f.Problem = fmt.Sprintf("it cannot be written (%v): run weir as the user that owns it: ", err)
+			f.Problem = fmt.Sprintf("%s cannot be written (%v): run weir as the user that owns it, or %s", dir, cause(err), another)
 		}
 	}
 	return f

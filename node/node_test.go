@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -317,5 +318,51 @@ func TestAPIServerBoundsBodies(t *testing.T) {
 	s := n.apiServer(t.Context())
 	if s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.ReadHeaderTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
 		t.Errorf("the API's server waits without a bound: %+v", s)
+	}
+}
+
+// TestCheckSaysWhatTheDataFolderIs: a file, or one that cannot be written.
+func TestCheckSaysWhatTheDataFolderIs(t *testing.T) {
+	c := small(t)
+	if err := os.WriteFile(c.Data, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadState(c.Data); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("state of a file: %v", err)
+	}
+	f := Check(t.Context(), c)[0]
+	if want := c.Data + " is not a folder: choose another with --data"; f.Text() != want {
+		t.Errorf("%q, want %q", f.Text(), want)
+	}
+}
+
+// TestRemedies: what the engines' folders can be, and what an operator does then.
+func TestRemedies(t *testing.T) {
+	for _, c := range []struct {
+		cause error
+		want  string
+	}{
+		{syscall.ENOSPC, "d is full: free space there, or choose another folder with --data or log"},
+		{syscall.ENOTDIR, "d is a file where weir wants a folder: move it away"},
+		{syscall.EACCES, "run weir as the user that owns d"},
+		{syscall.EROFS, "run weir as the user that owns d"},
+		{errors.New("other"), "opening: other"},
+	} {
+		err := remedy(fmt.Errorf("opening: %w", c.cause), "d", "log")
+		if !strings.Contains(err.Error(), c.want) || !errors.Is(err, c.cause) {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+	}
+	for _, dir := range []string{"log", "registry", "store"} {
+		c := small(t)
+		if err := os.MkdirAll(c.Data, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(c.Data, dir), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(t.Context(), c, "test", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "move it away") {
+			t.Errorf("%s is a file: %v", dir, err)
+		}
 	}
 }

@@ -1,8 +1,11 @@
 package node
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -63,6 +66,21 @@ func (n *Node) openEngines() error {
 	return nil
 }
 
+// remedy adds to an error of opening dir, the place of key, what to do about it.
+func remedy(err error, dir, key string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%w: the disk of %s is full: free space there, or choose another folder with --data or %s", err, dir, key)
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%w: %s is a file where weir wants a folder: move it away", err, dir)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: run weir as the user that owns %s, or choose another folder with --data or %s", err, dir, key)
+	}
+	return err
+}
+
 func (n *Node) openLog() error {
 	c := n.config.Log
 	dir, file, err := place(c.URL, n.config.Data, "log")
@@ -85,7 +103,10 @@ func (n *Node) openLog() error {
 		Logger: n.logger, Metrics: n.metrics,
 	})
 	if err != nil {
-		return err
+		if errors.Is(err, syscall.ENOSPC) {
+			err = fmt.Errorf("%w: the log reserves log.segment (%s) ahead: free as much, or make it smaller", err, c.Segment)
+		}
+		return remedy(err, dir, "log")
 	}
 	n.log = l
 	n.logStats = func() logStats {
@@ -110,7 +131,7 @@ func (n *Node) openRegistry() error {
 	}
 	r, err := hubpebble.Open(dir, hubpebble.Options{Logger: n.logger})
 	if err != nil {
-		return err // n.registry stays nil, which a nil *Registry in it would not be
+		return remedy(err, dir, "registry") // n.registry stays nil, which a nil *Registry in it would not be
 	}
 	n.registry = r
 	return nil
@@ -127,7 +148,7 @@ func (n *Node) openStore() error {
 	}
 	s, err := storepebble.Open(dir, storepebble.Options{CacheBytes: int64(n.config.Store.Cache), Logger: n.logger, Metrics: n.metrics})
 	if err != nil {
-		return err
+		return remedy(err, dir, "store")
 	}
 	n.store = s
 	return nil

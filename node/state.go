@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -50,7 +51,7 @@ func PolicyFile(dir string) string { return filepath.Join(dir, policyFile) }
 // behind: what counts is the lock.
 func ReadState(dir string) (*State, error) {
 	text, err := os.ReadFile(filepath.Join(dir, stateFile))
-	if errors.Is(err, fs.ErrNotExist) || (err == nil && !locked(dir)) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || (err == nil && !locked(dir)) {
 		return nil, fmt.Errorf("node: %w on the data folder %s", ErrNotRunning, dir)
 	}
 	if err != nil {
