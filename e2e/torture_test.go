@@ -84,19 +84,16 @@ func (l *ledger) publish(d *ledgerDevice, addr string, config *tls.Config, stop 
 	o := paho.NewClientOptions().AddBroker("ssl://" + addr).SetClientID(d.id).SetCleanSession(false).
 		SetUsername("localhost/" + d.id + "/?api-version=2021-04-12").
 		SetPassword(token("localhost/devices/"+d.id, part(d.connectionString, "SharedAccessKey"), time.Now().Add(time.Hour))).
-		SetTLSConfig(config).SetAutoReconnect(false).SetConnectTimeout(5 * time.Second).SetMessageChannelDepth(window).
+		SetTLSConfig(config).SetAutoReconnect(false).SetConnectTimeout(5 * time.Second).SetWriteTimeout(time.Second).SetMessageChannelDepth(window).
 		SetConnectionLostHandler(func(paho.Client, error) { once.Do(func() { close(lost) }) })
 	c := paho.NewClient(o)
 	if tok := c.Connect(); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
 		select {
-		case <-stop: // the node was killed before this device came
+		case <-stop: // the node was killed while this device came
 			return nil
-		default:
+		case <-time.After(5 * time.Second):
+			return tok.Error()
 		}
-		if cut.Load() {
-			return nil
-		}
-		return tok.Error()
 	}
 	defer c.Disconnect(0)
 	type flight struct {
@@ -253,31 +250,62 @@ func tortured(t *testing.T, data, config string) *node {
 	return n
 }
 
+// perFolder is how many rounds are played in one data folder: verifying reads
+// it whole.
+const perFolder = 100
+
 // TestTortureKill kills the real process at random moments and at named places,
 // and holds what is left against the ledger.
 func TestTortureKill(t *testing.T) {
 	r := random(t)
+	k := killings{reached: map[string]int{}}
+	for left := *rounds; left > 0; left -= perFolder {
+		k.folder(t, r, min(left, perFolder))
+	}
+	t.Logf("%d rounds, %d acknowledged, 0 lost, 0 doubled, 0 out of order; slowest restart %v, with %d MB of log; failpoints reached: %v",
+		*rounds, k.acked, k.slowest.Round(time.Millisecond), k.size>>20, k.reached)
+	for _, point := range failpoints[1:] {
+		if k.reached[point] == 0 && *rounds >= 2*len(failpoints) {
+			t.Errorf("failpoint %s was never reached: this run proves nothing about it", point)
+		}
+	}
+	if k.acked < int64(50**rounds) {
+		t.Errorf("only %d messages were acknowledged: this run proves little", k.acked)
+	}
+}
+
+// killings is what the rounds of a test add up to.
+type killings struct {
+	acked   int64
+	reached map[string]int
+	slowest time.Duration // from exec to ready
+	size    int64         // bytes of log at that start
+}
+
+// folder plays rounds in one data folder.
+func (k *killings) folder(t *testing.T, r *rand.Rand, rounds int) {
+	t.Helper()
 	n := tortured(t, t.TempDir(), busy)
 	n.start(t)
 	l := newLedger(t, n, 8)
 	n.kill()
-	var slowest time.Duration
-	reached := map[string]int{}
-	for round := range *rounds {
+	for round := range rounds {
 		point := failpoints[round%len(failpoints)]
 		n.env = nil
 		if point != "" {
 			n.env = []string{fmt.Sprintf("WEIR_FAILPOINT=%s:%d", point, 1+r.IntN(4))}
 		}
+		size, begun := folderSize(t, filepath.Join(n.data, "log")), time.Now()
 		n.spawn(t)
-		begun := time.Now()
 		up := n.waitReady()
-		slowest = max(slowest, time.Since(begun))
+		if took := time.Since(begun); up && took > k.slowest {
+			k.slowest, k.size = took, size
+		}
 		if !up || l.round(t, n, time.Duration(50+r.IntN(500))*time.Millisecond, point != "") {
-			reached[point]++
+			k.reached[point]++
 		}
 		<-n.exited
-		if round%10 == 9 || round == *rounds-1 {
+		if round%10 == 9 || round == rounds-1 {
 			n.env = nil
 			n.start(t)
 			lost, doubled, disordered := l.verify(t, n)
@@ -288,17 +316,7 @@ func TestTortureKill(t *testing.T) {
 			n.kill()
 		}
 	}
-	size := folderSize(t, filepath.Join(n.data, "log"))
-	t.Logf("%d rounds, %d acknowledged, 0 lost, 0 doubled; slowest restart %v over %d MB of log; failpoints reached: %v",
-		*rounds, l.acked.Load(), slowest.Round(time.Millisecond), size>>20, reached)
-	for _, point := range failpoints[1:] {
-		if reached[point] == 0 && *rounds >= 2*len(failpoints) {
-			t.Errorf("failpoint %s was never reached: this run proves nothing about it", point)
-		}
-	}
-	if l.acked.Load() < int64(50**rounds) {
-		t.Errorf("only %d messages were acknowledged: this run proves little", l.acked.Load())
-	}
+	k.acked += l.acked.Load()
 }
 
 // waitReady tells whether the node became ready before it ended.
