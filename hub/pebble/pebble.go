@@ -70,6 +70,9 @@ func Open(dir string, o Options) (*Registry, error) {
 		MemTableSize: memTable, CacheSize: cacheSize, MaxOpenFiles: openFiles,
 		FormatMajorVersion: pebble.FormatNewest,
 	})
+	if pebble.IsCorruptionError(err) {
+		return nil, fmt.Errorf("hub/pebble: open %s: it is damaged: %w: restore the folder from a copy, or move it away and give the devices their keys back with weir device import", dir, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("hub/pebble: open %s: %w", dir, err)
 	}

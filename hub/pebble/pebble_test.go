@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -115,6 +116,28 @@ func TestLaterFormatIsRefused(t *testing.T) {
 	}
 	_, err = pebble.Open("registry", pebble.Options{FS: fs})
 	if err == nil || !strings.Contains(err.Error(), `format is "2"`) {
+		t.Errorf("open: %v", err)
+	}
+}
+
+// TestDamageIsSaid with what to do: the registry exists nowhere else.
+func TestDamageIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	r, err := pebble.Open(dir, pebble.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	manifests, err := filepath.Glob(dir + "/MANIFEST-*")
+	if err != nil || len(manifests) != 1 {
+		t.Fatal(manifests, err)
+	}
+	if err := os.WriteFile(manifests[0], []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pebble.Open(dir, pebble.Options{}); err == nil || !strings.Contains(err.Error(), "restore the folder from a copy") {
 		t.Errorf("open: %v", err)
 	}
 }
