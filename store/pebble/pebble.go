@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -346,7 +347,10 @@ func (l *logger) Errorf(format string, args ...any) {
 }
 
 // Fatalf must not return: Pebble calls it where going on would damage the
-// store: after a failed write of its manifest. The log has what the store lacks.
-func (*logger) Fatalf(format string, args ...any) {
-	panic(fmt.Sprintf("store/pebble: "+format, args...))
+// store, after a failed write of its manifest or a table that reads back
+// otherwise than it was written. The log has what the store lacks.
+func (l *logger) Fatalf(format string, args ...any) {
+	l.Error("store: stopping: check the disk and restart; if it stops again, move its folder away, and the log fills a new one",
+		"error", fmt.Sprintf(format, args...))
+	os.Exit(1)
 }
