@@ -33,18 +33,16 @@ check: ## Check formatting, go vet, staticcheck, and the builds for arm64 and ar
 	GOARCH=arm go build -o /dev/null ./cmd/weir
 
 .PHONY: unit
-unit: ## Run the tests of all packages, with the race detector where there is a C compiler
-	CGO_ENABLED=$(if $(RACE),1,0) $(GOTEST) $(RACE) $(UNIT)
+unit: ## Run the tests of all packages, then the short ones with the race detector
+	$(GOTEST) $(UNIT)
+	$(if $(RACE),CGO_ENABLED=1 $(GOTEST) -race -short $(UNIT),@echo "no C compiler: the race detector is left out")
 
+# Two targets at a time, each with one worker, since two cores are what CI has.
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for FUZZTIME each
-	@for p in $(UNIT); do \
-	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-	    echo "fuzz $$p $$f for $(FUZZTIME)"; \
-	    go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p >/tmp/weir-fuzz.$$$$ 2>&1 || { cat /tmp/weir-fuzz.$$$$; exit 1; }; \
-	    rm -f /tmp/weir-fuzz.$$$$; \
-	  done; \
-	done
+	@for p in $(UNIT); do go test -list '^Fuzz' $$p | sed -n "s|^\(Fuzz.*\)|$$p \1|p"; done | \
+	  xargs -P 2 -L 1 sh -c 'out=$$(go test -run "^$$" -fuzz "^$$1$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x -parallel 1 $$0 2>&1) \
+	    && echo "✓  $$0 $$1, $(FUZZTIME)" || { echo "$$out"; exit 255; }'
 
 .PHONY: e2e
 e2e: e2e-node e2e-python ## Run unmodified Azure SDKs, the article's code and a browser against the binary
