@@ -1,6 +1,9 @@
 package hub
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // An ID names a device, or a module of a device where Module is not "".
 type ID struct{ Device, Module string }
@@ -55,7 +58,8 @@ func checkID(what, s string) error {
 	}
 	for i := range len(s) {
 		if !idByte(s[i]) {
-			return ErrArgument.With("%s has the character %q: letters, digits and -:.%%_*?!(),=@;' are allowed", what, s[i])
+			r, _ := utf8.DecodeRuneInString(s[i:])
+			return ErrArgument.With("%s has the character %q: letters, digits and -:.%%_*?!(),=@;' are allowed", what, r)
 		}
 	}
 	return nil
