@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -19,8 +18,11 @@ func newCheck(g *globals) *cobra.Command {
 		Use:   "check",
 		Short: "Check configuration, data folder, keys, certificate and ports",
 		Long: `Check whether weir serve would start: the configuration, the data folder, policies
-and keys, the certificate, and the ports. It changes nothing and makes nothing.
-The exit code is 1 if something is wrong.`,
+and keys, the certificate, and the ports. It changes nothing and makes nothing; it
+does not read log, registry and store, whose own start says what is damaged.
+
+With --json one object per line: subject, and detail, notice (it starts all the
+same) or problem (it does not). The exit code is 1 if something is wrong.`,
 		Example: `  weir check
   weir check -c weir.yaml --json`,
 		Args: cobra.NoArgs,
@@ -35,7 +37,7 @@ The exit code is 1 if something is wrong.`,
 			return g.report(findings)
 		},
 	}
-	f.register(c)
+	f.addresses(c)
 	return c
 }
 
@@ -56,7 +58,6 @@ func (g *globals) report(findings []node.Finding) error {
 	}
 	if !g.json {
 		table(g.stdout, rows)
-		fmt.Fprintln(g.stdout)
 	}
 	if bad {
 		return errCheck

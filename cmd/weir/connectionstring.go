@@ -70,6 +70,10 @@ func policyConnection(dir, host, policy string) (sas.ConnectionString, error) {
 		return sas.ConnectionString{}, err
 	}
 	text, err := policies.ConnectionString(policy, host)
+	var unknown *hub.Error
+	if errors.As(err, &unknown) {
+		return sas.ConnectionString{}, fmt.Errorf("--policy: %s", unknown.Message)
+	}
 	if err != nil {
 		return sas.ConnectionString{}, err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +21,8 @@ ID is a device's id, or DEVICE/MODULE where modules make sense.`,
 		Example: `  weir device create pump-1 --json
   weir device send pump-1 '{"temperature":21.5}'
   weir device monitor pump-1`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newDeviceCreate(g), newDeviceImport(g), newDeviceList(g), newDeviceShow(g), newDeviceUpdate(g), newDeviceDelete(g),
 		newDeviceSend(g), newDeviceMessage(g), newDeviceMonitor(g), newDeviceInvoke(g), newDeviceTwin(g))
@@ -100,9 +101,13 @@ func authentication(a *hub.Authentication) map[string]any {
 
 // notFound names the device in a refusal, and says what to do.
 func notFound(err error, id hub.ID) error {
+	return absent(err, id, "create it with: weir device create "+id.String())
+}
+
+func absent(err error, id hub.ID, remedy string) error {
 	var r *refused
 	if errors.As(err, &r) && r.Status == http.StatusNotFound && (r.Name == "DeviceNotFound" || r.Name == "ModuleNotFound") {
-		return fmt.Errorf("%s is not registered: create it with: weir device create %s (%w)", id, id, r)
+		return fmt.Errorf("%s is not registered: %s (%w)", id, remedy, r)
 	}
 	return err
 }
@@ -139,7 +144,11 @@ func describe(w io.Writer, d identity) {
 			rows = append(rows, []string{name, value})
 		}
 	}
-	add("status", strings.TrimSpace(d.Status+" "+d.StatusReason))
+	status := d.Status
+	if d.StatusReason != "" {
+		status += " (" + d.StatusReason + ")"
+	}
+	add("status", status)
 	add("connection", d.ConnectionState)
 	add("last activity", moment(d.LastActivityTime))
 	if d.CloudToDeviceMessageCount > 0 {
@@ -170,7 +179,7 @@ func newDeviceDelete(g *globals) *cobra.Command {
 					return err
 				}
 				if _, err := s.call(c.Context(), http.MethodDelete, devicePath("devices", id), http.Header{"If-Match": {`"*"`}}, nil, nil); err != nil {
-					return notFound(err, id)
+					return absent(err, id, "nothing to delete; weir device list shows what there is")
 				}
 				v := struct {
 					Deleted string `json:"deleted"`

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -45,7 +47,17 @@ Start with:
 
 Then talk to it from another terminal: weir device list, weir device monitor.
 Commands find the running weir through its data folder (--data), or talk to the
-hub of --connection-string, a real Azure IoT Hub included.`,
+hub of --connection-string, a real Azure IoT Hub included.
+
+Results go to standard output, messages and the log to standard error.
+
+Environment:
+  ` + connectionEnv + `  stands for --connection-string, and keeps the key
+                          out of the list of processes
+  SSL_CERT_FILE           authorities to trust beside those of the data folder
+  HTTPS_PROXY, NO_PROXY   as usual, for the service REST API
+
+Exit codes: 0 done, 1 an error or a bad result (weir check, weir sim), 130 interrupted.`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -56,8 +68,40 @@ hub of --connection-string, a real Azure IoT Hub included.`,
 	f.StringVar(&g.data, "data", "", "the data `DIR`; default: ./data, or what the configuration says")
 	f.StringVar(&g.connection, "connection-string", "", "talk to the hub of this service connection `STRING` instead of the weir that runs on the data folder; also read from "+connectionEnv)
 	f.BoolVar(&g.json, "json", false, "print JSON: one object, or one per line")
+	root.SetUsageTemplate(root.UsageTemplate() + usageFoot)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return misused(c, err) })
 	root.AddCommand(newDev(g), newServe(g), newSim(g), newDevice(g), newConnectionString(g), newCheck(g), newVersion(g))
+	hintArgs(root)
 	return root
+}
+
+// usageFoot ends the help of every command but the first, which says it itself.
+const usageFoot = `{{if .HasParent}}
+Environment and exit codes: weir --help
+{{end}}`
+
+// misused adds to an error in how c was called how to call it.
+func misused(c *cobra.Command, err error) error {
+	if c.HasSubCommands() {
+		return fmt.Errorf("%w: %s --help lists them", err, c.CommandPath())
+	}
+	return fmt.Errorf("%w: use it as: %s (more: %s --help)", err, c.UseLine(), c.CommandPath())
+}
+
+// hintArgs lets c and its commands say how they are called when their
+// arguments are wrong.
+func hintArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return misused(c, err)
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		hintArgs(sub)
+	}
 }
 
 // load reads the configuration and applies --data.
@@ -125,7 +169,15 @@ func explain(err error) string {
 	switch {
 	case errors.Is(err, node.ErrNotRunning):
 		return text + ": is weir running? start it with: weir dev"
-	case errors.Is(err, os.ErrPermission) && !strings.Contains(text, ": run "):
+	case strings.HasPrefix(text, "unknown command") && !strings.Contains(text, "--help"):
+		text, guess, found := strings.Cut(strings.TrimSpace(text), "\n\nDid you mean this?\n\t")
+		if found {
+			text += ": did you mean " + strings.ReplaceAll(guess, "\n\t", " or ") + "?"
+		}
+		return text + ": weir --help lists them"
+	case errors.Is(err, syscall.ENOSPC) && !strings.Contains(text, ": free "):
+		return text + ": free space on that disk, or choose another folder with --data"
+	case errors.Is(err, os.ErrPermission) && errors.As(err, new(*fs.PathError)) && !strings.Contains(text, ": run ") && !strings.Contains(text, "--data"):
 		return text + ": run this as the user that runs weir"
 	}
 	return text

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 
@@ -22,11 +23,16 @@ type served struct {
 	verbose          bool
 }
 
+// register defines the flags of a command that serves.
 func (f *served) register(c *cobra.Command) {
+	f.addresses(c)
+	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log what happens to single devices too")
+}
+
+func (f *served) addresses(c *cobra.Command) {
 	c.Flags().StringVar(&f.api, "api", "", "listen `ADDR` of the API and dashboard; default: 127.0.0.1:8080")
 	c.Flags().StringVar(&f.mqtt, "mqtt", "", "listen `ADDR` of MQTT over TLS; default: :8883")
 	c.Flags().StringVar(&f.https, "https", "", "listen `ADDR` of HTTPS and WebSocket; default: :8443, and :443 where it is allowed")
-	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log what happens to single devices too")
 }
 
 // apply puts the flags over the file, and validates the result.
@@ -72,7 +78,9 @@ by --config, changes it (docs/reference/config.md).
 Ports: 8883 MQTT, 8443 HTTPS and WebSocket, 443 too where the system allows it,
 8080 API and dashboard on loopback. Port 443 is for the Node service SDK and MQTT
 over WebSocket; Linux allows it with:
-  sudo sysctl net.ipv4.ip_unprivileged_port_start=443`,
+  sudo sysctl net.ipv4.ip_unprivileged_port_start=443
+Devices are served on every address of this machine, over TLS and with their keys;
+--mqtt 127.0.0.1:8883 --https 127.0.0.1:8443 keeps to this machine.`,
 		Example: `  weir serve
   weir serve -c weir.yaml --data /var/lib/weir
   weir serve --mqtt 127.0.0.1:18883 --https 127.0.0.1:18443 --api 127.0.0.1:18080`,
@@ -116,7 +124,7 @@ func (g *globals) serve(ctx context.Context, f *served, fleet *fleetOf) error {
 // service: serve prints them on a terminal only.
 func (g *globals) welcome(ctx context.Context, file *config.File, n *node.Node, fleet *fleetOf) error {
 	s := n.State()
-	rows := [][]string{{"dashboard and API", cmp.Or(s.API, "not served: roles")}, {"MQTT for devices", s.MQTT}, {"HTTPS", strings.Join(s.HTTPS, ", ")}, {"data", file.Data}}
+	rows := [][]string{{"dashboard and API", cmp.Or(s.API, "not served: roles")}, {"MQTT for devices", s.MQTT + reach(file.MQTT.Listen)}, {"HTTPS", strings.Join(s.HTTPS, ", ") + reach(file.HTTPS.Listen)}, {"data", file.Data}}
 	if fleet != nil {
 		if err := fleet.register(ctx, n); err != nil {
 			return err
@@ -139,6 +147,16 @@ func (g *globals) welcome(ctx context.Context, file *config.File, n *node.Node, 
 		table(w, rows)
 		fmt.Fprintf(w, trustText, s.CA, dataFlag(g, file))
 	})
+}
+
+// reach says who else gets to a listener that is dialled on loopback from here.
+func reach(listen string) string {
+	if host, _, err := net.SplitHostPort(listen); err == nil {
+		if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+			return "   (and on every address of this machine)"
+		}
+	}
+	return ""
 }
 
 // trustText is for %[1]s, the CA file, and %[2]s, the flag for other commands.

@@ -103,7 +103,7 @@ func trust(dir string) (*x509.CertPool, error) {
 		roots = x509.NewCertPool() // a machine without any: ours alone
 	}
 	pem, err := os.ReadFile(node.CAFile(dir))
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return roots, nil
 	}
 	if err != nil {
