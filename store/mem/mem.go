@@ -1,6 +1,7 @@
 // Package mem is the store in memory: for tests and for the contract to have a
 // plain reading. It keeps what every engine keeps, but nothing after the
-// process ends, and Flush does nothing.
+// process ends, and Flush does nothing. It is bounded: beyond its size the
+// documents that came in first leave first, whoever's they are.
 package mem
 
 import (
@@ -19,10 +20,30 @@ type markKey struct {
 	shard    int
 }
 
-// device holds the documents of one device, oldest first, and when each ID was.
+// DefaultBytes is the size of a store that New makes, see NewSized.
+const DefaultBytes = 256 << 20
+
+// overhead is about what a document costs beside its ID and data: its places
+// in the device's slice and map and in the order of arrival.
+const overhead = 320
+
+// place is where a document is among its device's, and when it came in.
+type place struct {
+	time    time.Time
+	arrival int64
+}
+
+// device holds the documents of one device, oldest first, and the place of each ID.
 type device struct {
 	docs []store.Document
-	at   map[string]time.Time
+	at   map[string]place
+}
+
+// An arrival is one upsert, in the order of which documents leave. A document
+// that was replaced has a later one as well; the earlier is then of no account.
+type arrival struct {
+	deviceID, id string
+	size         int64 // bytes, overhead included; counted until the arrival is dropped
 }
 
 // Store is a store.Store.
@@ -33,16 +54,26 @@ type Store struct {
 	closed  bool
 	devices map[string]*device
 	marks   map[markKey]int64
+
+	// arrivals are those from number first on; their sizes add up to bytes.
+	arrivals   []arrival
+	first      int64
+	bytes, max int64
 }
 
 var _ store.Store = (*Store)(nil)
 
-// New returns an empty store that takes the time from now; nil is time.Now.
-func New(now func() time.Time) *Store {
+// New returns an empty store of DefaultBytes that takes the time from now; nil
+// is time.Now.
+func New(now func() time.Time) *Store { return NewSized(now, DefaultBytes) }
+
+// NewSized returns an empty store of about max bytes, what documents cost beside
+// their data included. The newest document is kept whatever its size.
+func NewSized(now func() time.Time, max int64) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{now: now, devices: make(map[string]*device), marks: make(map[markKey]int64)}
+	return &Store{now: now, devices: make(map[string]*device), marks: make(map[markKey]int64), max: max}
 }
 
 func byCursor(d store.Document, c store.Cursor) int {
@@ -50,15 +81,27 @@ func byCursor(d store.Document, c store.Cursor) int {
 	return own.Compare(c)
 }
 
-func (d *device) put(doc store.Document) {
-	if at, ok := d.at[doc.ID]; ok {
-		if i, ok := slices.BinarySearchFunc(d.docs, store.Cursor{Time: at, ID: doc.ID}, byCursor); ok {
-			d.docs = slices.Delete(d.docs, i, i+1)
-		}
-	}
+func (d *device) put(doc store.Document, arrival int64) {
+	d.remove(doc.ID)
 	i, _ := slices.BinarySearchFunc(d.docs, doc.Cursor(), byCursor)
 	d.docs = slices.Insert(d.docs, i, doc)
-	d.at[doc.ID] = doc.Time
+	d.at[doc.ID] = place{doc.Time, arrival}
+}
+
+func (d *device) remove(id string) {
+	at, ok := d.at[id]
+	if !ok {
+		return
+	}
+	delete(d.at, id)
+	i, ok := slices.BinarySearchFunc(d.docs, store.Cursor{Time: at.time, ID: id}, byCursor)
+	switch {
+	case ok && i == 0: // the usual one to leave: nothing moves
+		d.docs[0] = store.Document{}
+		d.docs = d.docs[1:]
+	case ok:
+		d.docs = slices.Delete(d.docs, i, i+1)
+	}
 }
 
 // sweep drops what has expired.
@@ -90,7 +133,7 @@ func (s *Store) Upsert(ctx context.Context, docs []store.Document, marks ...stor
 	for _, doc := range docs {
 		d := s.devices[doc.DeviceID]
 		if d == nil {
-			d = &device{at: make(map[string]time.Time)}
+			d = &device{at: make(map[string]place)}
 			s.devices[doc.DeviceID] = d
 		}
 		doc.Data = slices.Clone(doc.Data)
@@ -98,7 +141,8 @@ func (s *Store) Upsert(ctx context.Context, docs []store.Document, marks ...stor
 		if !doc.Expires.IsZero() {
 			doc.Expires = doc.Expires.UTC()
 		}
-		d.put(doc)
+		d.put(doc, s.first+int64(len(s.arrivals)))
+		s.arrived(doc)
 	}
 	for _, m := range marks {
 		k := markKey{m.Consumer, m.Shard}
@@ -107,6 +151,28 @@ func (s *Store) Upsert(ctx context.Context, docs []store.Document, marks ...stor
 		}
 	}
 	return nil
+}
+
+// arrived counts doc, and drops what came in first beyond the bound.
+func (s *Store) arrived(doc store.Document) {
+	a := arrival{doc.DeviceID, doc.ID, overhead + int64(len(doc.ID)+len(doc.Data))}
+	s.arrivals = append(s.arrivals, a)
+	s.bytes += a.size
+	for s.bytes > s.max && len(s.arrivals) > 1 {
+		old := s.arrivals[0]
+		if d := s.devices[old.deviceID]; d != nil {
+			if at, ok := d.at[old.id]; ok && at.arrival == s.first {
+				d.remove(old.id)
+			}
+			if len(d.docs) == 0 {
+				delete(s.devices, old.deviceID)
+			}
+		}
+		s.arrivals[0] = arrival{}
+		s.arrivals = s.arrivals[1:]
+		s.first++
+		s.bytes -= old.size
+	}
 }
 
 // Mark implements store.Store.
@@ -184,6 +250,6 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.devices, s.marks = nil, nil
+	s.devices, s.marks, s.arrivals = nil, nil, nil
 	return nil
 }
