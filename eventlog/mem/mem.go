@@ -9,6 +9,7 @@ import (
 	"context"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/weir-iot/weir/eventlog"
 	"github.com/weir-iot/weir/telemetry"
@@ -92,13 +93,14 @@ func (l *Log) append(msgs []telemetry.Message) error {
 	if l.closed {
 		return eventlog.ErrClosed
 	}
-	size := 0
+	size, kept := 0, 0
 	for i := range msgs {
 		n := msgs[i].Size()
 		if n > eventlog.MaxMessage {
 			return eventlog.ErrTooLarge
 		}
 		size += n
+		kept += cost(&msgs[i])
 	}
 	if size > l.budget {
 		return eventlog.ErrFull
@@ -111,7 +113,7 @@ func (l *Log) append(msgs []telemetry.Message) error {
 		m.Seq, m.EnqueuedAt = p.next(), at
 		p.records = append(p.records, m.Clone())
 	}
-	l.bytes += size
+	l.bytes += kept
 	l.trim()
 	if len(msgs) > 0 {
 		l.wake()
@@ -129,6 +131,12 @@ func (l *Log) tick() time.Time {
 
 func (p *partition) next() int64 { return p.first + int64(len(p.records)) }
 
+// cost is what keeping m takes: small messages are mostly headers of strings
+// and slices.
+func cost(m *telemetry.Message) int {
+	return m.Size() + int(unsafe.Sizeof(*m)) + (len(m.System)+len(m.Properties))*int(unsafe.Sizeof(telemetry.Property{}))
+}
+
 // trim removes the oldest records of the fullest partitions until the rest fits.
 func (l *Log) trim() {
 	for l.bytes > l.max {
@@ -144,7 +152,7 @@ func (l *Log) trim() {
 		}
 		n := (len(p.records) + 1) / 2
 		for i := range p.records[:n] {
-			l.bytes -= p.records[i].Size()
+			l.bytes -= cost(&p.records[i])
 		}
 		p.records = append([]telemetry.Message(nil), p.records[n:]...)
 		p.first += int64(n)

@@ -2,10 +2,12 @@ package mem_test
 
 import (
 	"testing"
+	"unsafe"
 
 	"github.com/weir-iot/weir/eventlog"
 	"github.com/weir-iot/weir/eventlog/logtest"
 	"github.com/weir-iot/weir/eventlog/mem"
+	"github.com/weir-iot/weir/telemetry"
 )
 
 func TestContract(t *testing.T) {
@@ -14,4 +16,28 @@ func TestContract(t *testing.T) {
 		t.Cleanup(func() { l.Close() })
 		return l
 	})
+}
+
+// TestSmallMessagesAreBounded: what a message takes beside its bytes counts too.
+func TestSmallMessagesAreBounded(t *testing.T) {
+	const keep, sent = 1 << 20, 20_000
+	l := mem.New(mem.Options{Partitions: 1, MaxBytes: keep})
+	defer l.Close()
+	for range sent {
+		l.Append([]telemetry.Message{{DeviceID: "d", Body: []byte("1")}}, func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	kept := 0
+	for batch, err := range l.Read(t.Context(), eventlog.Positions{0: eventlog.Oldest()}, eventlog.Positions{0: eventlog.After(sent - 1)}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept += len(batch.Messages)
+	}
+	if most := keep / int(unsafe.Sizeof(telemetry.Message{})); kept == 0 || kept > most {
+		t.Errorf("%d messages kept, want 1 to %d", kept, most)
+	}
 }
