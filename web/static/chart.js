@@ -35,9 +35,9 @@ export function river(element, length) {
   };
 }
 
-// round shows a number with as many digits as people read.
+// round shows a number with as many digits as people read, and none that was not measured.
 export function round(v) {
   const size = Math.abs(v);
   if (Number.isInteger(v) && size < 1e7) return String(v);
-  return size !== 0 && (size >= 1e7 || size < 1e-3) ? v.toExponential(2) : v.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : 2);
+  return size !== 0 && (size >= 1e7 || size < 1e-3) ? v.toExponential(2) : String(Number(v.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : 2)));
 }
