@@ -53,6 +53,8 @@ type Node struct {
 	mqtt      *mqtt.Server
 	api       http.Handler
 
+	clientErrors prometheus.Counter // of HTTPS
+
 	// logStats is how the log's engine is asked for its health.
 	logStats func() logStats
 }
@@ -61,7 +63,9 @@ type Node struct {
 // at the ports until Run. version is the program's. After an error nothing is
 // open.
 func Open(ctx context.Context, c *config.Config, version string, logger *slog.Logger) (_ *Node, err error) {
-	n := &Node{config: c, logger: logger, metrics: newRegistry()}
+	n := &Node{config: c, logger: logger, metrics: newRegistry(), clientErrors: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "weir_node_https_errors_total", Help: "Connections to HTTPS that failed before a request: TLS handshakes above all."})}
+	n.metrics.MustRegister(n.clientErrors)
 	defer func() {
 		if err != nil {
 			_ = n.close() // the first error says why

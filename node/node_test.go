@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -363,6 +364,38 @@ func TestRemedies(t *testing.T) {
 		}
 		if _, err := Open(t.Context(), c, "test", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "move it away") {
 			t.Errorf("%s is a file: %v", dir, err)
+		}
+	}
+}
+
+// TestFailedHandshakesAreCounted: a stranger at the HTTPS port leaves a trace.
+func TestFailedHandshakesAreCounted(t *testing.T) {
+	n := open(t, small(t))
+	running(t, n)
+	c, err := net.Dial("tcp", n.State().HTTPS[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00"); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, c) // until the server lets go, which is before it tells
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		r, err := http.Get(n.State().API + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), "\nweir_node_https_errors_total 1\n") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("not counted")
 		}
 	}
 }

@@ -5,12 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weir-iot/weir/api"
 	"github.com/weir-iot/weir/config"
@@ -137,8 +138,18 @@ func (n *Node) apiServer(doors context.Context) *http.Server {
 func (n *Node) server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-		ErrorLog: log.New(io.Discard, "", 0), // says what clients do wrong, as often as they like
+		ErrorLog: log.New(counting{n.clientErrors}, "", 0),
 	}
+}
+
+// counting counts what net/http says about its clients, failed TLS handshakes
+// above all; they may do it as often as they like, so it is not logged.
+type counting struct{ lines prometheus.Counter }
+
+// Write implements io.Writer; log.Logger calls it once per message.
+func (c counting) Write(line []byte) (int, error) {
+	c.lines.Inc()
+	return len(line), nil
 }
 
 // watch logs a problem when it appears and when it is gone.
