@@ -200,7 +200,7 @@ func Open(dir string, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := o.FS.MkdirAll(dir); err != nil {
+	if err := makeFolder(o.FS, dir); err != nil {
 		return nil, fmt.Errorf("eventlog/disk: creating the folder %s: %w", dir, err)
 	}
 	lock, err := o.FS.Lock(filepath.Join(dir, "lock"))

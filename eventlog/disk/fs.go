@@ -1,7 +1,9 @@
 package disk
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -31,6 +33,28 @@ type File interface {
 	Allocate(size int64) error
 	// Sync makes content and size durable (fdatasync).
 	Sync() error
+}
+
+// makeFolder makes dir, and it and what was made above it durable. Nothing in
+// it is, without.
+func makeFolder(f FS, dir string) error {
+	missing := []string{filepath.Clean(dir)} // or made just before a crash
+	for up := filepath.Dir(missing[0]); ; up = filepath.Dir(up) {
+		if _, err := f.List(up); !errors.Is(err, fs.ErrNotExist) || up == filepath.Dir(up) {
+			break
+		}
+		missing = append(missing, up)
+	}
+	if err := f.MkdirAll(dir); err != nil {
+		return err
+	}
+	for _, name := range missing {
+		// Whoever may not read a folder did not make this one in it.
+		if err := f.SyncDir(filepath.Dir(name)); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	return nil
 }
 
 type osFS struct{}

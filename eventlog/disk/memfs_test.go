@@ -180,7 +180,13 @@ func (m *memFS) SyncDir(dir string) error {
 	if err := m.check("syncdir", dir); err != nil {
 		return err
 	}
-	m.durable = maps.Clone(m.names)
+	here := func(name string, _ *memFile) bool { return filepath.Dir(name) == filepath.Clean(dir) }
+	maps.DeleteFunc(m.durable, here)
+	for name, f := range m.names {
+		if here(name, f) {
+			m.durable[name] = f
+		}
+	}
 	return nil
 }
 

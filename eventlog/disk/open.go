@@ -214,6 +214,7 @@ func (l *Log) salvage(f File, s *segment, readable, last bool) error {
 		return err
 	}
 	s.end, s.next, s.last, s.records = v.end, v.next, v.last, v.records
+	s.youngest = v.last
 	s.marks, s.indexed, s.sealed, s.auditedTo = v.marks, true, true, v.end
 	s.counted = v.damage
 	if v.damage != (damage{}) {
@@ -260,7 +261,7 @@ func (l *Log) seal(f File, s *segment) error {
 // create makes the file of a new segment durable, with its space reserved.
 func (l *Log) create(number uint64, base []int64, floor, size int64) (*segment, File, error) {
 	s := newSegment(number, slices.Clone(base))
-	s.floor, s.last, s.size, s.indexed = floor, floor, size, true
+	s.floor, s.last, s.youngest, s.size, s.indexed = floor, floor, floor, size, true
 	name := segmentName(l.dir, number)
 	f, err := l.opts.FS.Create(name + unfinished)
 	if err != nil {

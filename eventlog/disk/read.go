@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,13 +136,7 @@ func (l *Log) release(s *segment) {
 // follow delivers until everything is, an error comes, or yield has enough.
 func (r *reader) follow(ctx context.Context, yield func(eventlog.Batch, error) bool) error {
 	for r.unfinished() {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if r.log.isClosed() {
-			return eventlog.ErrClosed
-		}
-		idle, err := r.fill()
+		idle, err := r.fill(ctx)
 		if err != nil {
 			return err
 		}
@@ -155,12 +150,13 @@ func (r *reader) follow(ctx context.Context, yield func(eventlog.Batch, error) b
 	return nil
 }
 
-func (l *Log) isClosed() bool {
+// ended says why the read ends before all is delivered, nil if it goes on.
+func (r *reader) ended(ctx context.Context) error {
 	select {
-	case <-l.closed:
-		return true
+	case <-r.log.closed:
+		return cmp.Or(ctx.Err(), eventlog.ErrClosed)
 	default:
-		return false
+		return ctx.Err()
 	}
 }
 
@@ -186,12 +182,17 @@ func (r *reader) deliver(yield func(eventlog.Batch, error) bool) bool {
 
 // fill decodes until something is, and no more of it is in the window. idle is
 // true when everything durable is behind the reader.
-func (r *reader) fill() (idle bool, err error) {
+func (r *reader) fill(ctx context.Context) (idle bool, err error) {
 	for p := range r.msgs {
 		r.msgs[p] = r.msgs[p][:0]
 	}
 	r.arena, r.decoded = r.arena[:0], 0
 	for r.unfinished() {
+		if r.decoded == 0 { // also where nothing is wanted for long
+			if err := r.ended(ctx); err != nil {
+				return false, err
+			}
+		}
 		var full bool
 		switch {
 		case r.inside:

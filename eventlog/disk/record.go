@@ -30,15 +30,15 @@ func recordBound(m *telemetry.Message) int {
 
 // measure returns the bytes that msgs count in the budget.
 func measure(msgs []telemetry.Message) (int64, error) {
-	total := 0
+	total := int64(0)
 	for i := range msgs {
 		n := recordBound(&msgs[i])
 		if n > eventlog.MaxMessage {
 			return 0, eventlog.ErrTooLarge
 		}
-		total += n
+		total += int64(n)
 	}
-	return int64(total), nil
+	return total, nil
 }
 
 // recordSeed is where the checksum of every record of a partition starts, so

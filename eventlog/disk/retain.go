@@ -22,7 +22,7 @@ func (l *Log) trim(size int64) (why string) {
 	for {
 		l.pub.Lock()
 		oldest := l.segs[0]
-		expired := l.opts.MaxAge > 0 && oldest.last < l.opts.Now().Add(-l.opts.MaxAge).UnixMicro()
+		expired := l.opts.MaxAge > 0 && oldest.youngest < l.opts.Now().Add(-l.opts.MaxAge).UnixMicro()
 		full := l.opts.MaxBytes > 0 && l.bytes+size > l.opts.MaxBytes
 		if !expired && !full || len(l.segs) == 1 || !oldest.sealed {
 			l.pub.Unlock()
@@ -77,7 +77,7 @@ func (l *Log) age() {
 		return
 	}
 	limit := l.opts.Now().Add(-l.opts.MaxAge).UnixMicro()
-	if s := l.w.seg; s != nil && s.records > 0 && s.last < limit {
+	if s := l.w.seg; s != nil && s.records > 0 && s.youngest < limit {
 		_ = l.finishSegment() // fail has kept and logged the error
 	}
 	l.trim(0)

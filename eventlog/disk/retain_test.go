@@ -298,34 +298,3 @@ func TestRemovedSegment(t *testing.T) {
 		t.Errorf("opening a removed segment: %v", err)
 	}
 }
-
-// TestAllocations: nothing is allocated per message, appending or reading.
-func TestAllocations(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
-	l := mustOpen(t, t.TempDir(), Options{Level: Memory})
-	msgs := make([]telemetry.Message, 1000)
-	for i := range msgs {
-		msgs[i] = benchMessage(i)
-	}
-	durable := make(chan error, 1)
-	done := func(err error) { durable <- err }
-	appending := testing.AllocsPerRun(20, func() {
-		l.Append(msgs, done)
-		<-durable
-	})
-	if appending > 20 {
-		t.Errorf("appending 1000 messages allocates %v times", appending)
-	}
-	reading := testing.AllocsPerRun(1, func() {
-		for _, err := range l.Read(t.Context(), eventlog.AllFrom(4, eventlog.Oldest()), eventlog.AllFrom(4, eventlog.Latest())) {
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
-	if reading > 200 {
-		t.Errorf("reading 20,000 messages allocates %v times", reading)
-	}
-}

@@ -40,14 +40,17 @@ type segment struct {
 	floor  int64   // µs: no record of it is enqueued earlier
 	start  int64   // offset of the first group
 
-	end     int64   // where its durable groups end
-	size    int64   // bytes that the file takes
-	next    []int64 // per partition: behind its last record
-	last    int64   // µs: no record of it is enqueued later
-	records int64
-	sealed  bool
-	indexed bool // marks are complete in memory, not only in the footer
-	marks   marks
+	end  int64   // where its durable groups end
+	size int64   // bytes that the file takes
+	next []int64 // per partition: behind its last record
+	last int64   // µs: no record of it is enqueued later
+	// youngest is the time of its newest record, in µs, where that is known; else
+	// last, which also moves on for readers of an idle log.
+	youngest int64
+	records  int64
+	sealed   bool
+	indexed  bool // marks are complete in memory, not only in the footer
+	marks    marks
 
 	auditedTo int64  // its bytes before this were surveyed, with
 	counted   damage // as the result; both guarded by Log.auditing
@@ -214,6 +217,7 @@ func (s *segment) decodeFooter(b []byte, id uint64, off int64) bool {
 		return false
 	}
 	s.end, s.last, s.records = v[2], v[3], v[4]
+	s.youngest = s.last
 	rest := b[footerFixed:]
 	s.next = decodeSeqs(rest, p)
 	rest = rest[8*p:]

@@ -70,7 +70,7 @@ func (w *walker) survey(limit int64, open bool) (*survey, error) {
 		off = v.end
 	}
 	if !open {
-		v.damage.bytes += limit - v.end
+		v.damage.bytes += max(0, limit-v.end)
 		return v, nil
 	}
 	return v, w.findTail(v, limit)

@@ -17,6 +17,7 @@ type writer struct {
 	off   int64  // where the next group goes
 	out   []byte // the encoded group
 	dirty bool   // written and not synced, at level Interval
+	ended error  // why nothing is written any more though nothing failed, or nil
 	calls int    // of the last group: how many may come back at once
 }
 
@@ -96,8 +97,12 @@ func (l *Log) commit(g *pending) {
 	}
 	l.w.calls = len(g.calls)
 	err := l.sticky()
+	if err == nil {
+		err = l.w.ended
+	}
 	if err == nil && (g.records > 0 || len(g.calls) == 0) {
 		err = l.put(g)
+		l.w.ended = err // what is refused has sequence numbers: none may follow them
 	}
 	if err == nil {
 		failpoint.Hit("log/before-ack")
@@ -166,6 +171,9 @@ func (l *Log) publish(g *pending, n int64) {
 	}
 	w.off += n
 	s.end, s.last = w.off, g.last
+	if g.records > 0 {
+		s.youngest = g.last
+	}
 	s.records += int64(g.records)
 	l.time = g.last
 	l.wakeReaders()
