@@ -86,11 +86,15 @@ func (recordLog) Read(ctx context.Context, from, until eventlog.Positions) iter.
 
 func crashStore(t *testing.T, dir string) *pebble.Store {
 	t.Helper()
-	st, err := pebble.Open(dir, pebble.Options{MemTableBytes: 256 << 10})
+	st, err := openCrashStore(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return st
+}
+
+func openCrashStore(dir string) (*pebble.Store, error) {
+	return pebble.Open(dir, pebble.Options{MemTableBytes: 256 << 10})
 }
 
 func crashHot(st store.Store, require func(map[int]int64)) *Hot {
@@ -132,16 +136,27 @@ func checkOnce(t *testing.T, st store.Store) (marks []int64) {
 	return marks
 }
 
-// TestHotChild is the process that TestHotKill kills.
-func TestHotChild(t *testing.T) {
-	dir := os.Getenv(childDir)
-	if dir == "" {
-		t.Skip("not the child of TestHotKill")
+// TestMain makes the test binary a process to kill where a test asks for one.
+func TestMain(m *testing.M) {
+	var err error
+	if dir := os.Getenv(childDir); dir != "" {
+		err = consume(dir)
+	} else if dir := os.Getenv(realChild); dir != "" {
+		err = appendAndConsume(dir, os.Getenv(realRound))
+	} else {
+		os.Exit(m.Run())
 	}
-	h := crashHot(crashStore(t, dir), func(durable map[int]int64) { fmt.Println("durable", durable[0], durable[1], durable[2]) })
-	if err := h.Run(t.Context()); err != nil {
-		t.Fatal(err)
+	fmt.Fprintln(os.Stderr, "the child ended:", err)
+	os.Exit(1)
+}
+
+// consume is the process that TestHotKill kills.
+func consume(dir string) error {
+	st, err := openCrashStore(dir)
+	if err != nil {
+		return err
 	}
+	return crashHot(st, func(durable map[int]int64) { fmt.Println("durable", durable[0], durable[1], durable[2]) }).Run(context.Background())
 }
 
 // TestHotKill kills a real process again and again on the same store, at random
@@ -154,7 +169,7 @@ func TestHotKill(t *testing.T) {
 		rounds = 2
 	}
 	for round := range rounds {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHotChild$")
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), childDir+"="+dir)
 		if round%2 == 0 {
 			cmd.Env = append(cmd.Env, fmt.Sprintf("WEIR_FAILPOINT=hot/checkpoint:%d", 1+rand.IntN(6)))

@@ -82,7 +82,7 @@ func FuzzChosenIDs(f *testing.F) {
 	f.Add("g", "\xff", 0, 1, "g", "~xff", 0, 1)
 	f.Fuzz(func(t *testing.T, sender1, id1 string, index1, of1 int, sender2, id2 string, index2, of2 int) {
 		if !usable(id1) || !usable(id2) || index1 < 0 || index1 >= of1 || index2 < 0 || index2 >= of2 || len(sender1) > maxDeviceID || len(sender2) > maxDeviceID {
-			t.Skip()
+			return // never such
 		}
 		a := appendChosen(nil, &telemetry.Message{DeviceID: sender1, MessageID: id1}, "d", index1, of1)
 		b := appendChosen(nil, &telemetry.Message{DeviceID: sender2, MessageID: id2}, "d", index2, of2)

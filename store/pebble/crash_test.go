@@ -2,6 +2,7 @@ package pebble_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -81,10 +82,12 @@ func checkCrashed(t *testing.T, s *pebble.Store) (mark int64) {
 }
 
 func crashUpsert(s *pebble.Store, t testing.TB, n int) {
-	if err := s.Upsert(t.Context(), crashBatch(n), store.Mark{Consumer: crashConsumer, Ordinal: int64(n)}); err != nil {
+	if err := s.Upsert(t.Context(), crashBatch(n), crashMark(n)); err != nil {
 		t.Fatal(err)
 	}
 }
+
+func crashMark(n int) store.Mark { return store.Mark{Consumer: crashConsumer, Ordinal: int64(n)} }
 
 // TestCrashKeepsPrefix cuts the power at random moments of an in-memory file
 // system: what is left is always the first so many batches, whole, with the
@@ -142,26 +145,25 @@ func TestCrashKeepsPrefix(t *testing.T) {
 	}
 }
 
-const childDir = "WEIR_STORE_CHILD"
-
-// TestChild is the process that TestKill kills.
-func TestChild(t *testing.T) {
-	dir := os.Getenv(childDir)
-	if dir == "" {
-		t.Skip("not the child of TestKill")
-	}
+// upsertForEver is the process that TestKill kills.
+func upsertForEver(dir string) error {
 	clock := storetest.NewClock()
-	s := open(t, dir, pebble.Options{Now: clock.Now, MemTableBytes: 64 << 10, IDTable: 50})
-	mark, err := s.Mark(t.Context(), crashConsumer, 0)
+	s, err := pebble.Open(dir, pebble.Options{Now: clock.Now, MemTableBytes: 64 << 10, IDTable: 50})
 	if err != nil {
-		t.Fatal(err)
+		return err
+	}
+	mark, err := s.Mark(context.Background(), crashConsumer, 0)
+	if err != nil {
+		return err
 	}
 	for n := int(mark) + 1; ; n++ {
-		crashUpsert(s, t, n)
+		if err := s.Upsert(context.Background(), crashBatch(n), crashMark(n)); err != nil {
+			return err
+		}
 		fmt.Printf("applied %d\n", n)
 		if n%40 == 39 {
-			if err := s.Flush(t.Context()); err != nil {
-				t.Fatal(err)
+			if err := s.Flush(context.Background()); err != nil {
+				return err
 			}
 			fmt.Printf("flushed %d\n", n)
 		}
@@ -173,8 +175,8 @@ func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	flushed, applied := -1, -1
 	for round := range 5 {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$")
-		cmd.Env = append(os.Environ(), childDir+"="+dir)
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = append(os.Environ(), killChild+"="+dir)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

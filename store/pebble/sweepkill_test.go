@@ -17,28 +17,6 @@ import (
 	"github.com/weir-iot/weir/store/storetest"
 )
 
-const sweepChildDir = "WEIR_STORE_SWEEP_CHILD"
-
-// sweepOptions have the clock of the sweep's kill: two days are over, a third
-// lasts, and sweeps come when a test wants one, but for the first of each Open.
-func sweepOptions() pebble.Options {
-	clock := storetest.NewClock()
-	clock.Advance(3 * 24 * time.Hour)
-	return pebble.Options{Now: clock.Now, MemTableBytes: 256 << 10, IDTable: 500, SweepEvery: time.Hour}
-}
-
-// TestSweepChild is the process that dies in its sweep.
-func TestSweepChild(t *testing.T) {
-	dir := os.Getenv(sweepChildDir)
-	if dir == "" {
-		t.Skip("not the child of TestSweepKill")
-	}
-	s := open(t, dir, sweepOptions())
-	if err := s.Sweep(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestSweepKill kills a real process in front of and behind each cut of a sweep
 // over two days: whatever has not expired stays, what has is never read, and
 // the next sweep gives all of its space back.
@@ -48,8 +26,8 @@ func TestSweepKill(t *testing.T) {
 			dir := t.TempDir()
 			live := fillForSweep(t, dir)
 			before := diskUse(t, dir)
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSweepChild$")
-			cmd.Env = append(os.Environ(), sweepChildDir+"="+dir, fmt.Sprint("WEIR_FAILPOINT=store/ttl-sweep:", hit))
+			cmd := exec.CommandContext(t.Context(), os.Args[0])
+			cmd.Env = append(os.Environ(), sweepChild+"="+dir, fmt.Sprint("WEIR_FAILPOINT=store/ttl-sweep:", hit))
 			out, _ := cmd.CombinedOutput()
 			if state, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || state.Signal() != syscall.SIGKILL {
 				t.Fatalf("the child was not killed in its sweep: %s", out)
