@@ -91,8 +91,9 @@ start_mosquitto() { # sets mosq_pid: no persistence, no authentication
 	waits listening "$mosq_plain" || { cat "$work/mosquitto.log" >&2; return 1; }
 }
 
-weir_config() {
+weir_config() { # with $roles, where it is set: what the node does, as in weir.yaml
 	cat >"$work/weir.yaml" <<-CONF
+		roles: [${roles:-hub, stream, api}]
 		mqtt: { listen: $weir_tls, plain: $weir_plain }
 		https: { listen: $weir_https, standard: "" }
 		api: { listen: $weir_api }
