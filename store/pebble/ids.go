@@ -236,9 +236,14 @@ func (s *Store) openRuns() error {
 	return errors.Join(it.Error(), it.Close())
 }
 
+// learnCache is what the cache of blocks may have while the runs are read: all
+// of them go by once, and would only push out what is read again.
+const learnCache = 4 << 20
+
 // learn fills the filters after a start. Until it is through, each ID of the
 // generations with runs is looked for.
-func (s *Store) learn(ctx context.Context, filters []*generationFilter) {
+func (s *Store) learn(ctx context.Context, filters []*generationFilter, cache *pebble.Cache) {
+	defer cache.Reserve(int(max(0, cache.MaxSize()-learnCache)))()
 	for _, f := range filters {
 		if err := s.learnGeneration(ctx, f); err != nil && ctx.Err() == nil {
 			s.logger.Error("reading the index of IDs failed: looking for each ID until the next start", "error", err)
@@ -268,7 +273,11 @@ func (s *Store) learnGeneration(ctx context.Context, f *generationFilter) error 
 		return nil
 	}
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
-		if err = eachPlace(it.Value(), func(p *place) { some = append(some, *p) }); err == nil && len(some) >= learnAtOnce {
+		var list []byte
+		if list, err = it.ValueAndErr(); err == nil {
+			err = eachPlace(list, func(p *place) { some = append(some, *p) })
+		}
+		if err == nil && len(some) >= learnAtOnce {
 			err = give()
 		}
 	}

@@ -153,6 +153,9 @@ func Open(dir string, o Options) (*Store, error) {
 	o.FS = retry
 	options := o.pebbleOptions()
 	options.EventListener = &pebble.EventListener{BackgroundError: retry.report}
+	cache := pebble.NewCache(options.CacheSize)
+	defer cache.Unref() // the database has its own reference
+	options.Cache = cache
 	db, err := pebble.Open(dir, options)
 	if err != nil {
 		giveUp()
@@ -165,7 +168,7 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("store/pebble: opening %s: %w", dir, err), db.Close())
 	}
 	filters := slices.Clone(s.ids.filters)
-	s.background.Go(func() { s.learn(ctx, filters) })
+	s.background.Go(func() { s.learn(ctx, filters, cache) })
 	s.background.Go(func() { s.sweepEvery(ctx, o.SweepEvery) })
 	return s, nil
 }
@@ -178,7 +181,11 @@ func (s *Store) load() error {
 	}
 	var hashKey []byte
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
-		switch key, value := it.Key(), it.Value(); {
+		key := it.Key()
+		value, e := it.ValueAndErr()
+		switch {
+		case e != nil:
+			err = e
 		case key[0] == kindJournal:
 			err = s.ids.replay(key, value)
 		case key[0] == kindHashKey:
