@@ -33,6 +33,11 @@ const (
 // let out the acknowledgements of what they took, the consumer applies what is
 // in the log, the store is flushed, the log closed. Run runs once.
 func (n *Node) Run(ctx context.Context) error {
+	if n.config.Does(config.RoleStream) {
+		if err := n.hot.Check(ctx); err != nil {
+			return errors.Join(fmt.Errorf("node: nothing is taken in: %w", err), n.close())
+		}
+	}
 	serving, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var wg sync.WaitGroup

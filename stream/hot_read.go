@@ -113,7 +113,7 @@ func (h *Hot) read(ctx context.Context, q *queue, after []int64) error {
 		case errors.Is(err, eventlog.ErrClosed):
 			return err
 		case errors.As(err, &ahead):
-			return fmt.Errorf("the store is ahead of the log, which was replaced or lost its end; new records would be taken for old ones: move the store's folder away, and it is filled from the log: %w", err)
+			return isAhead(ahead)
 		case errors.As(err, &trimmed) && trimmed.Oldest-1 > after[trimmed.Partition]:
 			h.lost(trimmed, after[trimmed.Partition])
 			after[trimmed.Partition] = trimmed.Oldest - 1
@@ -127,6 +127,37 @@ func (h *Hot) read(ctx context.Context, q *queue, after []int64) error {
 			return nil
 		}
 	}
+}
+
+func isAhead(err eventlog.ErrAhead) error {
+	return fmt.Errorf("the store is ahead of the log, which was replaced or lost its end; new records would be taken for old ones: move the store's folder away, and it is filled from the log: %w", err)
+}
+
+// Check returns an error with eventlog.ErrAhead if the store is ahead of the
+// log. It is to be called before anything is appended: soon after that, nobody
+// could tell. Whatever else is wrong is for Run to meet.
+func (h *Hot) Check(ctx context.Context) error {
+	n, err := h.log.Partitions(ctx)
+	if err != nil {
+		return nil
+	}
+	marks, err := h.marks(ctx, n)
+	if err != nil {
+		return nil
+	}
+	for p, seq := range marks {
+		if seq < 0 {
+			continue
+		}
+		here := eventlog.Positions{p: eventlog.After(seq)}
+		for _, err := range h.log.Read(ctx, here, here) {
+			var ahead eventlog.ErrAhead
+			if errors.As(err, &ahead) {
+				return fmt.Errorf("stream: checking %s: %w", h.o.Consumer, isAhead(ahead))
+			}
+		}
+	}
+	return nil
 }
 
 // lost tells of records that retention removed before they were read.

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/weir-iot/weir/eventlog"
+	logmem "github.com/weir-iot/weir/eventlog/mem"
 	"github.com/weir-iot/weir/store"
+	"github.com/weir-iot/weir/store/mem"
 	"github.com/weir-iot/weir/telemetry"
 )
 
@@ -278,4 +280,30 @@ func TestHotReadErrors(t *testing.T) {
 			t.Errorf("Run ended with %v after the log was closed", err)
 		}
 	})
+}
+
+// TestHotCheck tells a store that is ahead of the log while it can be told, and
+// is content with any other.
+func TestHotCheck(t *testing.T) {
+	log := logmem.New(logmem.Options{Partitions: 2})
+	defer log.Close()
+	st := mem.New(nil)
+	h := NewHot(log, st, HotOptions{})
+	if err := h.Check(t.Context()); err != nil {
+		t.Errorf("a new log and a new store: %v", err)
+	}
+	for range 3 {
+		log.Append([]telemetry.Message{{DeviceID: "d", Body: []byte("1")}}, func(error) {})
+	}
+	p := eventlog.Partition("d", 2)
+	for mark, fits := range map[int64]bool{0: true, 2: true, 3: false} {
+		st := mem.New(nil)
+		if err := st.Upsert(t.Context(), nil, store.Mark{Consumer: "hot", Shard: p, Ordinal: mark}); err != nil {
+			t.Fatal(err)
+		}
+		err := NewHot(log, st, HotOptions{}).Check(t.Context())
+		if fits && err != nil || !fits && !errors.As(err, new(eventlog.ErrAhead)) {
+			t.Errorf("mark %d of 3 records: %v", mark, err)
+		}
+	}
 }
