@@ -278,7 +278,7 @@ func TestLiveReadsWhatItMust(t *testing.T) {
 
 func TestLiveSaysWhatRetentionTook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := newLog(mem.Options{MaxBytes: 20})
+		log := newLog(mem.Options{MaxBytes: 3000})
 		for i := range 30 {
 			log.add("a", fmt.Sprint(10+i))
 		}
