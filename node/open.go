@@ -104,7 +104,7 @@ func (n *Node) openLog() error {
 	})
 	if err != nil {
 		if errors.Is(err, syscall.ENOSPC) {
-			err = fmt.Errorf("%w: the log reserves log.segment (%s) ahead: free as much, or make it smaller", err, c.Segment)
+			return fmt.Errorf("%w: the log reserves log.segment (%s) ahead: free as much on the disk of %s, make it smaller, or choose another folder with --data or log", err, c.Segment, dir)
 		}
 		return remedy(err, dir, "log")
 	}
