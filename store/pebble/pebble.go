@@ -28,8 +28,12 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/weir-iot/weir/internal/diskroom"
 	"github.com/weir-iot/weir/store"
 )
+
+// diskRoom is the free space, in bytes, with which writing to a full disk goes on.
+const diskRoom = 64 << 20
 
 // Options choose memory against speed; the zero value is for a small server.
 type Options struct {
@@ -149,7 +153,7 @@ func Open(dir string, o Options) (*Store, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	room, stopWaiting := context.WithCancel(context.Background())
 	giveUp := func() { cancel(); stopWaiting() }
-	retry := &backoff{FS: waitForRoom(room, o.FS, dir, o.Logger), ctx: room, log: o.Logger}
+	retry := &backoff{FS: diskroom.Wait(room, o.FS, dir, "hot store", diskRoom, o.Logger), ctx: room, log: o.Logger}
 	o.FS = retry
 	options := o.pebbleOptions()
 	options.EventListener = &pebble.EventListener{BackgroundError: retry.report}

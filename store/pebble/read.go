@@ -27,16 +27,14 @@ func (s *Store) Read(ctx context.Context, r store.Range) iter.Seq2[store.Documen
 			return
 		}
 		defer s.leave()
-		m, err := s.merge(r)
+		m, err := s.merge(ctx, r)
 		if err == nil {
 			for err == nil && m.best != nil {
 				if !yield(m.doc, nil) {
 					m.close()
 					return
 				}
-				if err = ctx.Err(); err == nil {
-					err = m.next()
-				}
+				err = m.next()
 			}
 			err = errors.Join(err, m.close())
 		}
@@ -56,6 +54,7 @@ type cursor struct {
 
 // A merger merges the segments of one read.
 type merger struct {
+	ctx          context.Context
 	device       string
 	now          time.Time
 	lower, upper []byte // suffixes: the first and behind the last
@@ -101,8 +100,8 @@ func clamp(t time.Time) int64 {
 }
 
 // merge begins a read and stands on its first document.
-func (s *Store) merge(r store.Range) (*merger, error) {
-	m := &merger{device: r.DeviceID, now: s.now(), limit: r.Limit}
+func (s *Store) merge(ctx context.Context, r store.Range) (*merger, error) {
+	m := &merger{ctx: ctx, device: r.DeviceID, now: s.now(), limit: r.Limit}
 	lower, lo, hi, ok := bounds(r)
 	if !ok || r.DeviceID == "" || bytes.IndexByte([]byte(r.DeviceID), 0) >= 0 {
 		return m, nil
@@ -136,6 +135,9 @@ func (m *merger) next() error {
 // settle finds the next document that is to be seen.
 func (m *merger) settle() error {
 	for m.best = nil; m.limit == 0 || m.left < m.limit; {
+		if err := m.ctx.Err(); err != nil { // also among many that have expired
+			return err
+		}
 		if err := m.pick(); err != nil || m.best == nil {
 			return err
 		}
