@@ -147,10 +147,10 @@ func (l *Log) trim() {
 			}
 		}
 		p := &l.parts[most]
-		if len(p.records) == 0 {
+		if len(p.records) <= 1 { // a partition's newest stays, whatever its size: readers go on from it
 			return
 		}
-		n := (len(p.records) + 1) / 2
+		n := len(p.records) / 2
 		for i := range p.records[:n] {
 			l.bytes -= cost(&p.records[i])
 		}

@@ -41,3 +41,21 @@ func TestSmallMessagesAreBounded(t *testing.T) {
 		t.Errorf("%d messages kept, want 1 to %d", kept, most)
 	}
 }
+
+// TestNewestStays: a bound below one message keeps the newest, so that a reader
+// that fell behind finds a place to go on from.
+func TestNewestStays(t *testing.T) {
+	l := mem.New(mem.Options{Partitions: 1, MaxBytes: 1})
+	for range 3 {
+		logtest.Append(t, l, telemetry.Message{DeviceID: "a", Body: []byte("x")})
+	}
+	for b, err := range l.Read(t.Context(), eventlog.AllFrom(1, eventlog.Oldest()), eventlog.AllFrom(1, eventlog.Latest())) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(b.Messages) == 1 && b.Messages[0].Seq == 2 {
+			return
+		}
+	}
+	t.Error("the newest message is gone")
+}
