@@ -187,25 +187,6 @@ type nullLog struct{}
 
 func (nullLog) Append(_ []telemetry.Message, done func(error)) { done(nil) }
 
-func TestSendAllocatesNothing(t *testing.T) {
-	if raceDetector {
-		t.Skip("pools forget at random under the race detector")
-	}
-	h := newHub(t, func(o *hub.Options) { o.Log = nullLog{} })
-	s, _ := h.connect(h.device("d"), 0)
-	msgs := make([]telemetry.Message, 1)
-	body, done := make([]byte, 100), func(error) {}
-	system := make(telemetry.Properties, 1, 1+hub.StampedProperties)
-	if n := testing.AllocsPerRun(100, func() {
-		msgs[0] = telemetry.Message{Body: body}
-		s.Send(t.Context(), msgs, done)
-		msgs[0] = telemetry.Message{Body: body, System: system}
-		s.Send(t.Context(), msgs, done)
-	}); n >= 1 {
-		t.Errorf("%v allocations per message", n)
-	}
-}
-
 func BenchmarkSend(b *testing.B) {
 	h := newHub(b, func(o *hub.Options) { o.Log = nullLog{} })
 	s, _ := h.connect(h.device("d"), 0)
