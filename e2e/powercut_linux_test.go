@@ -46,7 +46,7 @@ func newDisk(t *testing.T, megabytes int) *disk {
 }
 
 func (d *disk) mount() error {
-	out, err := exec.Command("mount", "-o", "loop", d.image, d.dir).CombinedOutput()
+	out, err := exec.Command("mount", "-o", "loop,errors=remount-ro", d.image, d.dir).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("mount: %w: %s", err, out)
 	}
@@ -69,6 +69,22 @@ func (d *disk) cut() error {
 		return errno
 	}
 	return nil
+}
+
+// readOnly makes the file system find itself damaged, upon which Linux remounts
+// it read-only under the running node.
+func (d *disk) readOnly() error {
+	mounts, err := os.ReadFile("/proc/mounts")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(mounts)) {
+		device, rest, _ := strings.Cut(line, " ")
+		if dir, _, _ := strings.Cut(rest, " "); dir == d.dir {
+			return os.WriteFile("/sys/fs/ext4/"+filepath.Base(device)+"/trigger_fs_error", []byte("1"), 0)
+		}
+	}
+	return fmt.Errorf("%s is not mounted", d.dir)
 }
 
 // powerCycle sends for a while, cuts the power, and brings the disk back.
@@ -231,6 +247,11 @@ func TestTortureDiskFull(t *testing.T) {
 // TestTortureDiskDies takes the disk away for good: nothing is acknowledged
 // after that, and the node says so.
 func TestTortureDiskDies(t *testing.T) {
+	t.Run("EIO", func(t *testing.T) { diskDies(t, (*disk).cut) })
+	t.Run("read-only", func(t *testing.T) { diskDies(t, (*disk).readOnly) })
+}
+
+func diskDies(t *testing.T, die func(*disk) error) {
 	d := newDisk(t, 256)
 	n := tortured(t, filepath.Join(d.dir, "data"), busy)
 	n.start(t)
@@ -241,7 +262,7 @@ func TestTortureDiskDies(t *testing.T) {
 	wg.Go(func() { l.send(t, n, stop, &cut) })
 	time.Sleep(300 * time.Millisecond) // some traffic first; any length will do
 	cut.Store(true)
-	if err := d.cut(); err != nil {
+	if err := die(d); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the log has stopped for good", func() error {
