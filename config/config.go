@@ -129,7 +129,9 @@ type Log struct {
 	// When a message is acknowledged: sync (after it is safe on the disk; nothing
 	// acknowledged is ever lost), interval (the disk is synced once per interval:
 	// a power cut loses up to that much of what was acknowledged; for flash that
-	// wears out), memory (never synced: for tests).
+	// wears out), memory (never synced: for tests). With interval and memory a
+	// power cut may leave the hot store ahead of the log; weir then does not
+	// start before the store's folder is moved away, and fills it from the log.
 	Level string `yaml:"level"`
 
 	// The time between syncs at level interval.
