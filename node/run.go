@@ -78,6 +78,7 @@ func (n *Node) Run(ctx context.Context) error {
 		})
 	}
 	wg.Go(func() { n.watch(serving) })
+	wg.Go(func() { trimMemory(serving) })
 	n.ready.Store(true)
 	n.logger.Info("ready", "mqtt", n.state.MQTT, "https", n.state.HTTPS, "api", n.state.API, "data", n.config.Data)
 
