@@ -70,7 +70,6 @@ func newConn(s *Server, nc net.Conn, from origin) *conn {
 
 // serve runs the connection from handshake to end.
 func (c *conn) serve(ctx context.Context) {
-	c.ctx, c.cancel = context.WithCancel(ctx)
 	stop := context.AfterFunc(ctx, func() { c.kill(causeShutdown) })
 	defer c.srv.release(c)
 	defer stop()

@@ -147,7 +147,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		switch {
 		case err == nil:
 			delay = 0
-			c, err := s.admit(nc, origin{protocol: "mqtt"})
+			c, err := s.admit(ctx, nc, origin{protocol: "mqtt"})
 			if err != nil {
 				_ = nc.Close()
 				continue
@@ -179,7 +179,7 @@ func (s *Server) ServeConn(ctx context.Context, nc net.Conn, protocol string) er
 }
 
 func (s *Server) serveConn(ctx context.Context, nc net.Conn, from origin) error {
-	c, err := s.admit(nc, from)
+	c, err := s.admit(ctx, nc, from)
 	if err != nil {
 		_ = nc.Close()
 		return err
@@ -217,8 +217,9 @@ func shareOf(a net.Addr) netip.Addr {
 
 var errCrowded = errors.New("hub/mqtt: too many connections")
 
-// admit makes a connection that counts as half open; serve releases it.
-func (s *Server) admit(nc net.Conn, from origin) (*conn, error) {
+// admit makes a connection that counts as half open; serve releases it. From
+// here on Shutdown may end it, before it is served, too.
+func (s *Server) admit(ctx context.Context, nc net.Conn, from origin) (*conn, error) {
 	from.share = shareOf(nc.RemoteAddr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -241,6 +242,7 @@ func (s *Server) admit(nc net.Conn, from origin) (*conn, error) {
 		s.ticks.Go(func() { s.wheel.run(ctx) })
 	}
 	c := newConn(s, nc, from)
+	c.ctx, c.cancel = context.WithCancel(ctx)
 	s.conns[c] = struct{}{}
 	s.halfOpen++
 	if from.share.IsValid() {

@@ -24,7 +24,7 @@ func TestHalfOpenShare(t *testing.T) {
 	s := NewServer(nil, Options{HalfOpen: 6})
 	admit := func(from string, want bool) *conn {
 		t.Helper()
-		c, err := s.admit(addressed{from: from}, origin{})
+		c, err := s.admit(t.Context(), addressed{from: from}, origin{})
 		if (err == nil) != want {
 			t.Fatalf("%s: %v", from, err)
 		}
