@@ -129,11 +129,7 @@ func TestTorturePowerCut(t *testing.T) {
 			continue
 		}
 		n.start(t)
-		lost, doubled, disordered := l.verify(t, n)
-		t.Logf("cut %d: %d acknowledged, %d lost, %d doubled, %d out of order", i+1, l.acked.Load(), lost, doubled, disordered)
-		if lost+doubled+disordered > 0 {
-			t.Fatalf("the promise is broken; weir's log:\n%s", n.logText())
-		}
+		l.mustHold(t, n, fmt.Sprintf("cut %d", i+1))
 		n.kill()
 	}
 	if l.acked.Load() < int64(100**cuts) {
@@ -237,10 +233,7 @@ func TestTortureDiskFull(t *testing.T) {
 	})
 	close(stop)
 	wg.Wait()
-	if lost, doubled, disordered := l.verify(t, n); lost+doubled+disordered > 0 {
-		t.Errorf("%d lost, %d doubled, %d out of order", lost, doubled, disordered)
-	}
-	t.Logf("%d acknowledged, 0 lost", l.acked.Load())
+	l.mustHold(t, n, "after the full disk")
 	n.kill()
 }
 
@@ -294,9 +287,7 @@ func diskDies(t *testing.T, die func(*disk) error) {
 		t.Fatal(err)
 	}
 	n.start(t)
-	if lost, doubled, disordered := l.verify(t, n); lost+doubled+disordered > 0 {
-		t.Errorf("%d lost, %d doubled, %d out of order", lost, doubled, disordered)
-	}
+	l.mustHold(t, n, "after the disk died")
 	n.kill()
 }
 

@@ -177,6 +177,16 @@ func (l *ledger) verify(t *testing.T, n *node) (lost, doubled, disordered int) {
 	return lost, doubled, disordered
 }
 
+// mustHold verifies, and ends the test where the promise is broken.
+func (l *ledger) mustHold(t *testing.T, n *node, when string) {
+	t.Helper()
+	lost, doubled, disordered := l.verify(t, n)
+	t.Logf("%s: %d acknowledged, %d lost, %d doubled, %d out of order", when, l.acked.Load(), lost, doubled, disordered)
+	if lost+doubled+disordered > 0 {
+		t.Fatalf("the promise is broken; weir's log:\n%s", n.logText())
+	}
+}
+
 func (d *ledgerDevice) missing(got []int) (n int) {
 	have := make(map[int]bool, len(got))
 	for _, v := range got {
@@ -308,11 +318,7 @@ func (k *killings) folder(t *testing.T, r *rand.Rand, rounds int) {
 		if round%10 == 9 || round == rounds-1 {
 			n.env = nil
 			n.start(t)
-			lost, doubled, disordered := l.verify(t, n)
-			t.Logf("round %d: %d acknowledged, %d lost, %d doubled, %d out of order", round+1, l.acked.Load(), lost, doubled, disordered)
-			if lost+doubled+disordered > 0 {
-				t.Fatalf("the promise is broken; weir's log:\n%s", n.logText())
-			}
+			l.mustHold(t, n, fmt.Sprintf("round %d", round+1))
 			n.kill()
 		}
 	}

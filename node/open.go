@@ -12,6 +12,7 @@ import (
 
 	"github.com/weir-iot/weir/api"
 	"github.com/weir-iot/weir/config"
+	"github.com/weir-iot/weir/eventlog"
 	"github.com/weir-iot/weir/eventlog/disk"
 	logmem "github.com/weir-iot/weir/eventlog/mem"
 	hubmem "github.com/weir-iot/weir/hub/mem"
@@ -157,9 +158,7 @@ func (n *Node) openStore() error {
 // openDoors makes what stands before and behind the hub.
 func (n *Node) openDoors(version string) (err error) {
 	options := stream.HotOptions{Consumer: hotConsumer, TTL: n.config.Store.TTL, FlushEvery: n.config.Store.Flush, Speaks: newSpeaker(n.hub).speaks, Logger: n.logger, Metrics: n.metrics}
-	if l, ok := n.log.(interface {
-		Require(consumer string, durable map[int]int64)
-	}); ok {
+	if l, ok := n.log.(eventlog.Retainer); ok {
 		options.Require = func(durable map[int]int64) { l.Require(hotConsumer, durable) }
 	}
 	n.hot = stream.NewHot(n.log, n.store, options)
