@@ -107,7 +107,8 @@ func refusal(err error) mqtt311.ConnectCode {
 }
 
 // resume acknowledges the connection and restores the subscriptions of a
-// client that asked to keep them.
+// client that asked to keep them. As with SUBACK, methods and desired
+// properties arrive from before CONNACK leaves, and behind it.
 func (c *conn) resume() error {
 	var subs subscriptions
 	var present bool
@@ -116,16 +117,24 @@ func (c *conn) resume() error {
 	} else {
 		subs, present = c.srv.sessions.resume(c.id)
 	}
+	c.cork()
+	defer c.uncork()
 	c.mu.Lock()
 	c.subs = subs
 	c.queue(func(b []byte) []byte {
 		return mqtt311.AppendConnack(b, mqtt311.Connack{SessionPresent: present})
 	})
 	c.mu.Unlock()
-	if feeds := subs.feeds(); feeds != 0 {
-		return c.work(task{do: func() error { return c.session.Subscribe(c.ctx, feeds) }})
+	feeds := subs.feeds()
+	if f := feeds &^ hub.FeedCloudToDevice; f != 0 {
+		if err := c.session.Subscribe(c.ctx, f); err != nil {
+			return err
+		}
 	}
-	return nil
+	if feeds&hub.FeedCloudToDevice == 0 {
+		return nil
+	}
+	return c.work(task{do: func() error { return c.session.Subscribe(c.ctx, hub.FeedCloudToDevice) }})
 }
 
 // silence is the ticks without a packet after which a connection is dead.

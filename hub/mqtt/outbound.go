@@ -58,6 +58,17 @@ func (c *conn) queue(appendTo func([]byte) []byte) (over bool) {
 	return len(c.out.b) > c.srv.opt.Outbound
 }
 
+// cork lets what is queued wait for uncork, which must follow. Nothing may have
+// been queued before.
+func (c *conn) cork() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = true
+	c.writeSince = c.srv.wheel.now.Load()
+}
+
+func (c *conn) uncork() { go c.writeFunc() }
+
 // write writes until nothing waits.
 func (c *conn) write() {
 	c.mu.Lock()
