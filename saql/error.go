@@ -1,0 +1,23 @@
+package saql
+
+import "fmt"
+
+// An Error is what is wrong with a script, at its place.
+type Error struct {
+	At   Pos
+	Msg  string // what was found and what was expected
+	Hint string // the remedy, or ""
+}
+
+func (e *Error) Error() string {
+	s := fmt.Sprintf("line %d, column %d: %s", e.At.Line, e.At.Column, e.Msg)
+	if e.Hint != "" {
+		s += ": " + e.Hint
+	}
+	return s
+}
+
+// Errorf returns an Error at a place.
+func Errorf(at Pos, format string, args ...any) *Error {
+	return &Error{At: at, Msg: fmt.Sprintf(format, args...)}
+}
