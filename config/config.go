@@ -24,10 +24,10 @@ type Config struct {
 	// The flag --data wins over it.
 	Data string `yaml:"data"`
 
-	// What this node does: hub takes in what devices send, stream brings it to
-	// the hot store, api serves what is read. Without stream the log keeps what
-	// its retention allows, and a later start with stream catches up. hub must
-	// be among them.
+	// What this node does: hub takes in what devices send, stream runs the jobs,
+	// that which fills the hot store among them, api serves what is read.
+	// Without stream the log keeps what its retention allows, and a later start
+	// with stream catches up. hub must be among them.
 	Roles []string `yaml:"roles"`
 
 	// The hub: what devices and services talk to.
@@ -60,6 +60,28 @@ type Config struct {
 	// Bounds of what the node takes in. What is over a bound waits or is
 	// refused, and is counted; it is never dropped in silence.
 	Limits Limits `yaml:"limits"`
+
+	// More logs, by name: what the output log writes and other jobs read.
+	// telemetry is not among them, it is the key log.
+	Logs map[string]Log `yaml:"logs"`
+
+	// What queries read, by the alias that they call it. IoTHubInput is always
+	// there, as log: telemetry, unless it is given another meaning here. Case
+	// does not tell aliases apart.
+	Inputs map[string]Input `yaml:"inputs"`
+
+	// Where queries write, by the alias that they call it. AlertOutput (alerts)
+	// and hot (store) are always there unless given another meaning here.
+	Outputs map[string]Output `yaml:"outputs"`
+
+	// The Stream Analytics jobs that run from the start, by name. hot is always
+	// there: it brings every message to the output hot.
+	Jobs map[string]Job `yaml:"jobs"`
+
+	// The folder of JavaScript functions: NAME.js has the function that queries
+	// call udf.NAME. Empty: the folder functions beside this file, or in the
+	// data folder where there is no file.
+	Functions string `yaml:"functions"`
 }
 
 // Hub is what the hub calls itself.
@@ -118,9 +140,9 @@ type TLS struct {
 
 // Log is the durable, partitioned log.
 type Log struct {
-	// file:PATH (the default is the folder log in the data folder), or mem
-	// which forgets at a stop.
-	URL string `yaml:"url"`
+	// file:PATH (the default is the folder log in the data folder, logs/NAME for
+	// one of logs), or mem which forgets at a stop.
+	URL string `yaml:"url" alone:"true"`
 
 	// The number of partitions, 1 to 128: how many consumers can share the
 	// work. It is fixed when the log is first made.
@@ -159,7 +181,7 @@ type Retention struct {
 type Store struct {
 	// file:PATH (the default is the folder store in the data folder), or mem
 	// which forgets at a stop and reads the log again.
-	URL string `yaml:"url"`
+	URL string `yaml:"url" alone:"true"`
 
 	// How long a document lives, counted from when its message came in.
 	TTL time.Duration `yaml:"ttl"`
@@ -197,29 +219,40 @@ func (c *Config) Does(role string) bool { return slices.Contains(c.Roles, role) 
 // Default returns the configuration of an empty file.
 func Default() *Config {
 	return &Config{
-		Data:  "data",
-		Roles: slices.Clone(roles),
-		Hub:   Hub{HostName: "localhost"},
-		MQTT:  MQTT{Listen: ":8883"},
-		HTTPS: HTTPS{Listen: ":8443", Standard: ":443"},
-		API:   API{Listen: "127.0.0.1:8080"},
-		TLS:   TLS{Key: "ecdsa"},
-		Log: Log{
-			Partitions: 4,
-			Level:      "sync",
-			Interval:   time.Second,
-			Retention:  Retention{Age: 7 * 24 * time.Hour, Size: 10 << 30},
-			Segment:    64 << 20,
-		},
-		Store:  Store{TTL: 7 * 24 * time.Hour, Flush: 30 * time.Second, Cache: 8 << 20},
-		Limits: Limits{Connections: 100_000, InFlight: 64 << 20},
+		Data:    "data",
+		Roles:   slices.Clone(roles),
+		Hub:     Hub{HostName: "localhost"},
+		MQTT:    MQTT{Listen: ":8883"},
+		HTTPS:   HTTPS{Listen: ":8443", Standard: ":443"},
+		API:     API{Listen: "127.0.0.1:8080"},
+		TLS:     TLS{Key: "ecdsa"},
+		Log:     defaultLog(),
+		Store:   Store{TTL: 7 * 24 * time.Hour, Flush: 30 * time.Second, Cache: 8 << 20},
+		Limits:  Limits{Connections: 100_000, InFlight: 64 << 20},
+		Logs:    map[string]Log{},
+		Inputs:  map[string]Input{"IoTHubInput": {Log: Telemetry}},
+		Outputs: defaultOutputs(),
+		Jobs:    defaultJobs(),
 	}
 }
+
+func defaultLog() Log {
+	return Log{
+		Partitions: 4,
+		Level:      "sync",
+		Interval:   time.Second,
+		Retention:  Retention{Age: 7 * 24 * time.Hour, Size: 10 << 30},
+		Segment:    64 << 20,
+	}
+}
+
+func (l *Log) setDefaults() { *l = defaultLog() }
 
 // A File is a Config with the places of its keys.
 type File struct {
 	*Config
 	name   string // as the user named it
+	dir    string // that its relative paths start at; "" without a file
 	places map[string]place
 }
 
@@ -234,6 +267,9 @@ func Load(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.Functions == "" {
+		f.Functions = "functions"
+	}
 	f.resolve(filepath.Dir(path))
 	return f, nil
 }
@@ -247,14 +283,54 @@ func (f *File) Has(key string) bool {
 	return ok
 }
 
+// Folder is where a solution keeps its queries: that of the file, or the data
+// folder where there is no file.
+func (f *File) Folder() string {
+	if f.dir != "" {
+		return f.dir
+	}
+	return f.Data
+}
+
 // resolve makes the relative paths of the file relative to dir.
 func (f *File) resolve(dir string) {
-	if f.Has("data") && !filepath.IsAbs(f.Data) {
-		f.Data = filepath.Join(dir, f.Data)
+	f.dir = dir
+	if f.Has("data") {
+		f.Data = under(dir, f.Data)
 	}
-	for _, u := range []*string{&f.Log.URL, &f.Registry, &f.Store.URL} {
-		if scheme, path, _ := SplitURL(*u); scheme == "file" && !filepath.IsAbs(path) {
-			*u = "file:" + filepath.ToSlash(filepath.Join(dir, path))
+	f.Log.URL, f.Registry, f.Store.URL = urlUnder(dir, f.Log.URL), urlUnder(dir, f.Registry), urlUnder(dir, f.Store.URL)
+	for name, l := range f.Logs {
+		l.URL = urlUnder(dir, l.URL)
+		f.Logs[name] = l
+	}
+	for _, in := range f.Inputs {
+		if in.Reference != nil {
+			in.Reference.File = under(dir, in.Reference.File)
 		}
 	}
+	for _, out := range f.Outputs {
+		if out.File != nil {
+			out.File.Path = under(dir, out.File.Path)
+		}
+	}
+	for name, j := range f.Jobs {
+		j.Query = under(dir, j.Query)
+		f.Jobs[name] = j
+	}
+	f.Functions = under(dir, f.Functions)
+}
+
+// under is path as seen from dir; "" stays.
+func under(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+func urlUnder(dir, url string) string {
+	if scheme, path, _ := SplitURL(url); scheme == "file" {
+		return "file:" + filepath.ToSlash(under(dir, path))
+	}
+	return url
 }

@@ -3,12 +3,13 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 )
@@ -56,41 +57,55 @@ func outcome(t *testing.T, text []byte) string {
 		}
 		return err.Error() + "\n"
 	}
-	return unlike(t, f.Config)
+	return unlike(f.Config)
 }
 
-// unlike writes the lines of c's YAML that differ from the default's, each with its path.
-func unlike(t *testing.T, c *Config) string {
-	want, got := lines(t, Default()), lines(t, c)
-	if len(want) != len(got) {
-		t.Fatalf("%d lines and %d", len(want), len(got))
-	}
+// unlike writes the keys of c whose values differ from the default's, each with its path.
+func unlike(c *Config) string {
+	want := map[string]string{}
+	flatten("", reflect.ValueOf(*Default()), func(key, value string) { want[key] = value })
 	var b strings.Builder
-	for i := range got {
-		if got[i] != want[i] {
-			b.WriteString(got[i] + "\n")
+	flatten("", reflect.ValueOf(*c), func(key, value string) {
+		if old, ok := want[key]; !ok || old != value {
+			fmt.Fprintf(&b, "%s: %s\n", key, value)
 		}
+		delete(want, key)
+	})
+	for _, key := range sorted(want) {
+		fmt.Fprintf(&b, "%s is not there\n", key)
 	}
 	return b.String()
 }
 
-func lines(t *testing.T, c *Config) []string {
-	text, err := yaml.MarshalWithOptions(c, yaml.Flow(false))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	var path []string
-	for line := range strings.Lines(strings.ReplaceAll(string(text), "\n  - ", " ")) {
-		line = strings.TrimSuffix(line, "\n")
-		depth := (len(line) - len(strings.TrimLeft(line, " "))) / 2
-		key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
-		path = append(path[:depth], key)
-		if value != "" {
-			all = append(all, strings.Join(path, ".")+":"+value)
+// flatten gives each key under v and its value as text.
+func flatten(path string, v reflect.Value, give func(key, value string)) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			flatten(strings.TrimPrefix(path+"."+v.Type().Field(i).Tag.Get("yaml"), "."), v.Field(i), give)
 		}
+	case reflect.Map:
+		entries := map[string]reflect.Value{}
+		for it := v.MapRange(); it.Next(); {
+			entries[it.Key().String()] = it.Value()
+		}
+		for _, name := range sorted(entries) {
+			flatten(path+"."+name, entries[name], give)
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			give(path, "is there")
+			flatten(path, v.Elem(), give)
+		}
+	case reflect.String:
+		if v.String() == "" {
+			give(path, `""`)
+		} else {
+			give(path, v.String())
+		}
+	default:
+		give(path, strings.Trim(fmt.Sprint(v), "[]"))
 	}
-	return all
 }
 
 func TestDefaultIsValid(t *testing.T) {

@@ -88,26 +88,90 @@ func placeOf(n ast.Node) place {
 	return place{at.Line, at.Column}
 }
 
+// A defaulter is what a map or a pointer of the configuration leads to, where
+// its zero value is not its default.
+type defaulter interface{ setDefaults() }
+
+func withDefaults(v reflect.Value) reflect.Value {
+	if d, ok := v.Interface().(defaulter); ok {
+		d.setDefaults()
+	}
+	return v
+}
+
 // value sets to what n says. A key without a value keeps its default.
 func (f *File) value(n ast.Node, key string, to reflect.Value) error {
+	if to.Kind() == reflect.Pointer { // a key that is there is not nil: alerts: {}
+		to.Set(withDefaults(reflect.New(to.Type().Elem())))
+		to = to.Elem()
+	}
 	switch n.(type) {
 	case *ast.NullNode:
 		return nil
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
 		return f.fail(n, key, "anchors, aliases and tags are not taken here: write the value out")
 	}
-	if to.Kind() == reflect.Struct {
-		if url := to.FieldByName("URL"); url.IsValid() {
+	switch to.Kind() {
+	case reflect.Struct:
+		if field, ok := aloneOf(to); ok {
 			if _, text := n.(*ast.StringNode); text { // log: file:data/log
-				return f.value(n, key, url)
+				return f.value(n, key, field)
 			}
 		}
 		return f.mapping(n, key, to)
-	}
-	if to.Kind() == reflect.Slice {
+	case reflect.Map:
+		return f.entries(n, key, to)
+	case reflect.Slice:
 		return f.sequence(n, key, to)
+	default:
+		return f.scalar(n, key, to)
 	}
-	return f.scalar(n, key, to)
+}
+
+// entries reads a mapping whose keys are names that the user chose, into a map
+// of structs. What the map had before stays, unless it is named again.
+func (f *File) entries(n ast.Node, key string, to reflect.Value) error {
+	m, ok := n.(ast.MapNode)
+	if !ok {
+		return f.fail(n, key, "expects names below it, each with its keys")
+	}
+	seen := map[string]string{} // by the name in lower case
+	for it := m.MapRange(); it.Next(); {
+		name := it.Key().GetToken().Value
+		full := key + "." + name
+		if !validName(name) {
+			return f.fail(it.Key(), full, "%q is not a name: letters, digits, hyphens, underscores and dots, 64 at most", name)
+		}
+		if other, ok := seen[strings.ToLower(name)]; ok {
+			return f.fail(it.Key(), full, "is there twice, as %s: case does not tell names apart; remove one", other)
+		}
+		seen[strings.ToLower(name)] = name
+		f.places[full] = placeOf(it.Key())
+		entry := withDefaults(reflect.New(to.Type().Elem()))
+		if err := f.value(it.Value(), full, entry.Elem()); err != nil {
+			return err
+		}
+		for _, old := range to.MapKeys() {
+			if strings.EqualFold(old.String(), name) {
+				to.SetMapIndex(old, reflect.Value{})
+			}
+		}
+		to.SetMapIndex(reflect.ValueOf(name), entry.Elem())
+	}
+	return nil
+}
+
+// validName says whether s can name a job, an alias or a log.
+func validName(s string) bool {
+	if s == "" || len(s) > 64 || s[0] == '.' {
+		return false
+	}
+	for i := range len(s) {
+		if c := lower(s[i]); (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
 }
 
 func (f *File) mapping(n ast.Node, key string, to reflect.Value) error {
@@ -184,6 +248,15 @@ func (f *File) scalar(n ast.Node, key string, to reflect.Value) error {
 			return f.fail(n, key, "%q is not a whole number", text)
 		}
 		*at = i
+	case *bool:
+		switch strings.ToLower(text) {
+		case "true", "yes":
+			*at = true
+		case "false", "no":
+			*at = false
+		default:
+			return f.fail(n, key, "%q is neither yes nor no", text)
+		}
 	case *string:
 		*at = text
 	default:
@@ -196,6 +269,16 @@ func (f *File) scalar(n ast.Node, key string, to reflect.Value) error {
 func fieldOf(v reflect.Value, name string) (reflect.Value, bool) {
 	for i := range v.NumField() {
 		if v.Type().Field(i).Tag.Get("yaml") == name {
+			return v.Field(i), true
+		}
+	}
+	return reflect.Value{}, false
+}
+
+// aloneOf returns the field of struct v that a text in place of v's keys sets.
+func aloneOf(v reflect.Value) (reflect.Value, bool) {
+	for i := range v.NumField() {
+		if v.Type().Field(i).Tag.Get("alone") != "" {
 			return v.Field(i), true
 		}
 	}

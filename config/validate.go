@@ -29,7 +29,8 @@ var engines = map[string]struct{ exist, planned []string }{
 
 // Validate returns the first thing that is wrong, as an *Error.
 func (f *File) Validate() error {
-	for _, check := range []func() error{f.checkRoles, f.checkHub, f.checkListeners, f.checkAPI, f.checkTLS, f.checkLog, f.checkStore, f.checkLimits} {
+	for _, check := range []func() error{f.checkRoles, f.checkHub, f.checkListeners, f.checkAPI, f.checkTLS, f.checkLog, f.checkStore, f.checkLimits,
+		f.checkLogs, f.checkInputs, f.checkOutputs, f.checkJobs} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -129,33 +130,35 @@ func (f *File) checkTLS() error {
 	return nil
 }
 
-func (f *File) checkLog() error {
-	if err := f.engine("log", f.Log.URL); err != nil {
+func (f *File) checkLog() error { return f.checkLogAt("log", &f.Log) }
+
+func (f *File) checkLogAt(key string, l *Log) error {
+	if err := f.engine("log", key, l.URL); err != nil {
 		return err
 	}
-	if err := f.oneOf("log.level", f.Log.Level, "sync", "interval", "memory"); err != nil {
+	if err := f.oneOf(key+".level", l.Level, "sync", "interval", "memory"); err != nil {
 		return err
 	}
-	if n := f.Log.Partitions; n < 1 || n > MaxPartitions {
-		return f.wrong("log.partitions", "%d is not in 1 to %d", n, MaxPartitions)
+	if n := l.Partitions; n < 1 || n > MaxPartitions {
+		return f.wrong(key+".partitions", "%d is not in 1 to %d", n, MaxPartitions)
 	}
-	if s := f.Log.Segment; s < MinSegment || s > MaxSegment {
-		return f.wrong("log.segment", "%s is not in %s to %s", s, Size(MinSegment), Size(MaxSegment))
+	if s := l.Segment; s < MinSegment || s > MaxSegment {
+		return f.wrong(key+".segment", "%s is not in %s to %s", s, Size(MinSegment), Size(MaxSegment))
 	}
-	if i := f.Log.Interval; f.Log.Level == "interval" && (i < 10*time.Millisecond || i > time.Minute) {
-		return f.wrong("log.interval", "%s is not in 10ms to 1m", i)
+	if i := l.Interval; l.Level == "interval" && (i < 10*time.Millisecond || i > time.Minute) {
+		return f.wrong(key+".interval", "%s is not in 10ms to 1m", i)
 	}
-	if s := f.Log.Retention.Size; s != 0 && s < 4*f.Log.Segment {
-		return f.wrong("log.retention.size", "%s is less than four segments of %s: raise it, or lower log.segment", s, f.Log.Segment)
+	if s := l.Retention.Size; s != 0 && s < 4*l.Segment {
+		return f.wrong(key+".retention.size", "%s is less than four segments of %s: raise it, or lower %s.segment", s, l.Segment, key)
 	}
 	return nil
 }
 
 func (f *File) checkStore() error {
-	if err := f.engine("registry", f.Registry); err != nil {
+	if err := f.engine("registry", "registry", f.Registry); err != nil {
 		return err
 	}
-	if err := f.engine("store", f.Store.URL); err != nil {
+	if err := f.engine("store", "store", f.Store.URL); err != nil {
 		return err
 	}
 	log, _, _ := SplitURL(f.Log.URL)
@@ -191,12 +194,12 @@ func (f *File) oneOf(key, value string, choices ...string) error {
 	return f.wrong(key, "%q is not known: what exists is %s", value, strings.Join(choices, ", "))
 }
 
-// engine checks a URL of the one place to swap.
-func (f *File) engine(key, url string) error {
+// engine checks a URL of the one place to swap: that of a stage, at key.
+func (f *File) engine(stage, key, url string) error {
 	if url == "" {
 		return nil
 	}
-	e := engines[key]
+	e := engines[stage]
 	if f.Has(key + ".url") {
 		key += ".url"
 	}
