@@ -87,6 +87,7 @@ func (f *fleetOf) rows(file *config.File, s *node.State) ([][]string, error) {
 const (
 	readingEvery = time.Second
 	faultEvery   = 20 * time.Minute
+	firstSpike   = 20 * time.Second // of the first machine; the others follow at the same distance
 )
 
 // run lets the machines work until ctx ends.
@@ -94,6 +95,7 @@ func (f *fleetOf) run(ctx context.Context, s *node.State, roots *x509.CertPool) 
 	var wg sync.WaitGroup
 	for i, connection := range f.strings {
 		machine := fleet.New(f.ids[i], fleet.Kind(i%machineKinds), uint64(i), faultEvery)
+		machine.Begin(fleet.Spike, time.Duration(i+1)*firstSpike)
 		wg.Go(func() {
 			if err := work(ctx, machine, connection, device.Options{RootCAs: roots, Dial: s.Dial, ProductInfo: "weir dev"}); err != nil {
 				f.g.say("%s: %v", machine.ID(), err)

@@ -36,6 +36,8 @@ var lasts = [faultCount]time.Duration{
 // faults decides what is wrong now. One thing at a time goes wrong.
 type faults struct {
 	every    time.Duration // mean time between the end of one and the next
+	first    Fault         // that of Begin, until it begins
+	after    time.Duration // from the machine's first time
 	now      Fault
 	from, to time.Time // of the current one, or to: when the next begins
 	size     float64   // 0.5 to 1.5, how bad it is
@@ -45,21 +47,27 @@ type faults struct {
 
 // plan draws when the next fault begins.
 func (f *faults) plan(random *rand.Rand, now time.Time) {
-	f.now = Healthy
-	if f.every > 0 {
+	f.now, f.to = Healthy, time.Time{}
+	switch {
+	case f.first != Healthy:
+		f.to = now.Add(f.after)
+	case f.every > 0:
 		f.to = now.Add(time.Duration(float64(f.every) * random.ExpFloat64()))
 	}
 }
 
 func (f *faults) step(random *rand.Rand, now time.Time) {
-	if f.every <= 0 || now.Before(f.to) {
+	if f.to.IsZero() || now.Before(f.to) {
 		return
 	}
 	if f.now != Healthy {
 		f.plan(random, now)
 		return
 	}
-	f.now = Fault(1 + random.IntN(int(faultCount)-1))
+	f.now, f.first = f.first, Healthy
+	if f.now == Healthy {
+		f.now = Fault(1 + random.IntN(int(faultCount)-1))
+	}
 	f.size = 0.5 + random.Float64()
 	f.from, f.to = now, now.Add(lasts[f.now]) // a spike ends with its reading
 	f.hasStuck = false

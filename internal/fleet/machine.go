@@ -107,6 +107,10 @@ func New(id string, kind Kind, seed uint64, every time.Duration) *Machine {
 	}
 }
 
+// Begin makes f the machine's first fault, at that time after its first
+// reading. It is called before Read.
+func (m *Machine) Begin(f Fault, after time.Duration) { m.faults.first, m.faults.after = f, after }
+
 // ID returns the id that New was given.
 func (m *Machine) ID() string { return m.id }
 

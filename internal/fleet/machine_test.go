@@ -103,6 +103,26 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// A machine's first fault can be chosen; what follows is as for any other.
+func TestBegin(t *testing.T) {
+	for _, every := range []time.Duration{0, time.Hour} {
+		m := New("m", Pump, 3, every)
+		m.Begin(Spike, 30*time.Second)
+		faulty := 0
+		for i, r := range day(m) {
+			if r.Fault != Healthy {
+				faulty++
+			}
+			if (r.Fault == Spike && r.Temperature > 30) != (i == 3) && i < 10 {
+				t.Errorf("every %s: reading %d: %+v", every, i, r)
+			}
+		}
+		if (faulty > 1) != (every > 0) {
+			t.Errorf("every %s: %d faulty readings", every, faulty)
+		}
+	}
+}
+
 func TestTimeMayJump(t *testing.T) {
 	m := New("m", Oven, 1, time.Hour)
 	for _, at := range []time.Time{start, start.Add(-time.Hour), start.AddDate(10, 0, 0), start, {}, time.Unix(0, 0)} {
