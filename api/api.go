@@ -45,6 +45,8 @@ type Options struct {
 	Store store.Store
 	Log   eventlog.Reader
 	Hub   *hub.Hub
+	// Jobs are the Stream Analytics jobs; nil: there are none.
+	Jobs Jobs
 	// Health reports the state of the whole node; nil: always ready and well.
 	Health func(context.Context) Health
 	// Web serves "/" and "/assets/"; nil: "/" is not found.
@@ -73,6 +75,7 @@ type server struct {
 	huma    huma.API
 	metrics *metrics
 	tails   chan struct{} // one element per open tail
+	replays chan struct{} // one element per replay
 }
 
 // New returns the handler of the whole API.
@@ -91,6 +94,8 @@ func (s *server) routes(mux *http.ServeMux) {
 	s.registerTelemetry()
 	s.registerDevices()
 	s.registerLive()
+	s.registerJobs()
+	s.registerReplay()
 	s.registerHealth()
 	s.mountPages(mux)
 }
@@ -117,7 +122,10 @@ func newServer(o Options) (*server, error) {
 	if o.Gatherer == nil {
 		o.Gatherer = prometheus.NewRegistry()
 	}
-	s := &server{Options: o, tails: make(chan struct{}, o.MaxTails)}
+	if o.Jobs == nil {
+		o.Jobs = noJobs{}
+	}
+	s := &server{Options: o, tails: make(chan struct{}, o.MaxTails), replays: make(chan struct{}, maxReplays)}
 	s.guard = newGuard(o.Token, o.AllowedHosts, o.Now)
 	var err error
 	if s.metrics, err = newMetrics(o.Metrics, func() float64 { return float64(len(s.tails)) }); err != nil {
