@@ -47,6 +47,8 @@ type Options struct {
 	Hub   *hub.Hub
 	// Jobs are the Stream Analytics jobs; nil: there are none.
 	Jobs Jobs
+	// Alerts are what the jobs wrote to outputs of that kind; nil: there are none.
+	Alerts *Alerts
 	// Health reports the state of the whole node; nil: always ready and well.
 	Health func(context.Context) Health
 	// Web serves "/" and "/assets/"; nil: "/" is not found.
@@ -96,6 +98,7 @@ func (s *server) routes(mux *http.ServeMux) {
 	s.registerLive()
 	s.registerJobs()
 	s.registerReplay()
+	s.registerAlerts()
 	s.registerHealth()
 	s.mountPages(mux)
 }
@@ -124,6 +127,9 @@ func newServer(o Options) (*server, error) {
 	}
 	if o.Jobs == nil {
 		o.Jobs = noJobs{}
+	}
+	if o.Alerts == nil {
+		o.Alerts = &Alerts{}
 	}
 	s := &server{Options: o, tails: make(chan struct{}, o.MaxTails), replays: make(chan struct{}, maxReplays)}
 	s.guard = newGuard(o.Token, o.AllowedHosts, o.Now)

@@ -92,19 +92,29 @@ func (s *server) live(ctx context.Context, in *liveInput) (*huma.StreamResponse,
 		return nil, huma.Error422UnprocessableEntity(err.Error())
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
-		select {
-		case s.tails <- struct{}{}:
-			defer func() { <-s.tails }()
-		default:
-			_ = huma.WriteErr(s.huma, hc, http.StatusTooManyRequests, fmt.Sprintf("%d live tails are open already: close one or raise the limit", cap(s.tails)))
+		if !s.openTail(hc) {
 			return
 		}
+		defer s.closeTail()
 		_, w := humago.Unwrap(hc)
 		t := &tail{server: s, filter: in.filter(), every: time.Duration(in.Every) * time.Millisecond, from: from,
 			events: events{place: s.startOf(in, from)}, w: w, ctl: http.NewResponseController(w)}
 		t.run(hc.Context())
 	}}, nil
 }
+
+// openTail counts a tail, or answers that there are too many.
+func (s *server) openTail(hc huma.Context) bool {
+	select {
+	case s.tails <- struct{}{}:
+		return true
+	default:
+		_ = huma.WriteErr(s.huma, hc, http.StatusTooManyRequests, fmt.Sprintf("%d live tails are open already: close one or raise the limit", cap(s.tails)))
+		return false
+	}
+}
+
+func (s *server) closeTail() { <-s.tails }
 
 // positions says where to begin in a log of n partitions. A filter by device
 // reads the partitions of those devices alone.
@@ -188,12 +198,20 @@ type tail struct {
 	ctl    *http.ResponseController
 }
 
-func (t *tail) run(ctx context.Context) {
+// streamHead tells a client that the stream is open, and when to come again.
+const streamHead = ": weir live tail\nretry: 2000\n\n"
+
+// begin sends the first bytes of a stream; false: the client is gone.
+func (t *tail) begin(b []byte) bool {
 	h := t.w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
-	t.events.buf.WriteString(": weir live tail\nretry: 2000\n\n")
-	if !t.write(t.events.take()) {
+	return t.write(b)
+}
+
+func (t *tail) run(ctx context.Context) {
+	t.events.buf.WriteString(streamHead)
+	if !t.begin(t.events.take()) {
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)

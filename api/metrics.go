@@ -53,7 +53,7 @@ func (m *metrics) count(next http.Handler) http.Handler {
 		sw := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(sw, r)
 		m.requests.WithLabelValues(r.Pattern, strconv.Itoa(sw.status)).Inc()
-		if r.Pattern != "GET "+livePath {
+		if !streams(r.URL.Path) {
 			m.seconds.WithLabelValues(r.Pattern).Observe(time.Since(start).Seconds())
 		}
 	})
@@ -83,13 +83,19 @@ func compress() (func(http.Handler) http.Handler, error) {
 	return func(next http.Handler) http.Handler {
 		zipped := wrap(next)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == livePath || isLoopback(r.RemoteAddr) {
+			if streams(r.URL.Path) || isLoopback(r.RemoteAddr) {
 				next.ServeHTTP(w, r)
 				return
 			}
 			zipped.ServeHTTP(w, r)
 		})
 	}, nil
+}
+
+// streams tells whether an answer at path is sent piece by piece, however long
+// that takes.
+func streams(path string) bool {
+	return path == livePath || path == alertTailPath || path == replayPath
 }
 
 // isLoopback tells whether addr ("host:port") is of this machine.

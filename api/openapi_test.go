@@ -116,7 +116,7 @@ func TestOpenAPI(t *testing.T) {
 // routes are the paths of the REST API: each is documented, and each that is
 // documented is here.
 var routes = []string{
-	"/devices", "/devices/{id}", "/devices/{id}/status", "/devices/{id}/telemetry", "/healthz",
+	"/alerts", "/alerts/live", "/devices", "/devices/{id}", "/devices/{id}/status", "/devices/{id}/telemetry", "/healthz",
 	"/jobs", "/jobs/replay", "/jobs/{name}", "/jobs/{name}/start", "/jobs/{name}/stop", "/live", "/readyz"}
 
 func TestEveryRouteIsDocumented(t *testing.T) {

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -49,63 +47,29 @@ message, until interrupted. It reads the live tail of the running weir's API.`,
 }
 
 func (g *globals) monitor(ctx context.Context, query url.Values, count int) error {
-	if g.serviceConnection() != "" {
-		return errors.New("device monitor reads the API of a weir on this machine: leave out --connection-string (for Azure: az iot hub monitor-events)")
-	}
-	s, err := g.service()
+	a, err := g.api("device monitor")
 	if err != nil {
 		return err
 	}
-	if s.state.API == "" {
-		return errors.New("device monitor reads the API, which this weir does not serve: add api to roles in its configuration")
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.state.API+"/live?"+query.Encode(), nil)
+	answer, err := a.open(ctx, http.MethodGet, "/live?"+query.Encode(), nil)
 	if err != nil {
-		return fmt.Errorf("making the request: %w", err)
+		return err
 	}
-	if s.state.APIToken != "" {
-		request.Header.Set("Authorization", "Bearer "+s.state.APIToken)
-	}
-	response, err := new(http.Client).Do(request) // no time limit: it ends with ctx
-	if err != nil {
-		return s.unreachable(err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
-		return fmt.Errorf("the API answered %s: %s", response.Status, strings.TrimSpace(string(text)))
-	}
-	return g.follow(response.Body, count)
+	defer answer.Body.Close()
+	return g.follow(answer.Body, count)
 }
 
-// follow prints server-sent events until count messages were seen (0: for ever).
+// follow prints messages until count were seen (0: for ever).
 func (g *globals) follow(stream io.Reader, count int) error {
-	lines := bufio.NewScanner(stream)
-	lines.Buffer(make([]byte, 64<<10), maxEvent)
-	event := ""
-	for seen := 0; lines.Scan(); {
-		if name, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
-			event = name
-		}
-		data, ok := strings.CutPrefix(lines.Text(), "data: ")
-		if !ok {
-			continue
-		}
+	seen := 0
+	return serverEvents(stream, func(event, data string) (more bool, err error) {
 		if event != "message" {
 			g.say("%s %s", event, data)
-			continue
+			return true, nil
 		}
-		if err := g.print(json.RawMessage(data), func(w io.Writer) { line(w, []byte(data)) }); err != nil {
-			return err
-		}
-		if seen++; seen == count {
-			return nil
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("the live tail broke off: %w", err)
-	}
-	return errors.New("the live tail ended: weir stopped")
+		seen++
+		return seen != count, g.print(json.RawMessage(data), func(w io.Writer) { line(w, []byte(data)) })
+	})
 }
 
 // line writes a message for people: time, device, properties, body.

@@ -70,7 +70,7 @@ Exit codes: 0 done, 1 an error or a bad result (weir check, weir sim), 130 inter
 	f.BoolVar(&g.json, "json", false, "print JSON: one object, or one per line")
 	root.SetUsageTemplate(root.UsageTemplate() + usageFoot)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return misused(c, err) })
-	root.AddCommand(newDev(g), newServe(g), newSim(g), newDevice(g), newConnectionString(g), newCheck(g), newVersion(g))
+	root.AddCommand(newDev(g), newServe(g), newSim(g), newDevice(g), newJob(g), newAlerts(g), newConnectionString(g), newCheck(g), newVersion(g))
 	hintArgs(root)
 	return root
 }
