@@ -38,9 +38,13 @@ var unitNames = [...][]string{
 	UnitMicrosecond: {"microsecond", "mcs"},
 }
 
-// ParseUnit returns the unit of that name or abbreviation, in any case.
+// ParseUnit returns the unit of that name or abbreviation, in any case; a name
+// may be in the plural.
 func ParseUnit(name string) (Unit, bool) {
 	for u, names := range unitNames {
+		if len(names) > 0 && strings.EqualFold(names[0]+"s", name) {
+			return Unit(u), true
+		}
 		for _, n := range names {
 			if strings.EqualFold(n, name) {
 				return Unit(u), true
