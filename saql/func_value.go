@@ -39,3 +39,16 @@ func getArrayLength(args []Value) (Value, error) { return Bigint(int64(len(args[
 func getRecordPropertyValue(args []Value) (Value, error) {
 	return args[0].Record().Get(args[1].Str()), nil
 }
+
+// jsonParse is JSON_PARSE(s): the record that an object's text is, NULL of
+// anything else. It never fails.
+func jsonParse(args []Value) (Value, error) {
+	if args[0].kind != KindString {
+		return Null, nil
+	}
+	v, err := parseRecord(args[0].Str())
+	if err != nil {
+		return Null, nil
+	}
+	return v, nil
+}

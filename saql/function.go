@@ -166,6 +166,7 @@ var functions = [...]Function{
 
 	{Name: "COALESCE", MinArgs: 2, MaxArgs: unlimited, Params: []Kinds{anyKind}, takesNull: true, eval: coalesce},
 	{Name: "GetType", MinArgs: 1, MaxArgs: 1, Params: []Kinds{anyKind}, eval: getType},
+	{Name: "JSON_PARSE", MinArgs: 1, MaxArgs: 1, Params: []Kinds{anyKind}, eval: jsonParse},
 	{Name: "NULLIF", MinArgs: 2, MaxArgs: 2, Params: []Kinds{anyKind}, takesNull: true, eval: nullIf},
 
 	{Name: "GetArrayElement", MinArgs: 2, MaxArgs: 2, Params: []Kinds{arrays, bigint}, eval: getArrayElement},

@@ -85,9 +85,17 @@ func show(v Value) string {
 	case KindBit:
 		return fmt.Sprintf("bit %t", v.Bit())
 	case KindRecord:
-		return fmt.Sprintf("record %v", v.Record().Fields)
+		var b []string
+		for _, f := range v.Record().Fields {
+			b = append(b, "{"+f.Name+" "+show(f.Value)+"}")
+		}
+		return "record [" + strings.Join(b, " ") + "]"
 	case KindArray:
-		return fmt.Sprintf("array of %d", len(v.Array()))
+		var b []string
+		for _, e := range v.Array() {
+			b = append(b, show(e))
+		}
+		return "array [" + strings.Join(b, " ") + "]"
 	}
 	return "NULL"
 }
