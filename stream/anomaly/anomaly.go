@@ -4,9 +4,9 @@
 // rule by which Stream Analytics makes events uniform: the slots of time that
 // passed without an event are filled with copies of the next one.
 //
-// A detector is the model of one partition key. It is deterministic to the last
-// bit on every machine: it sees no clock, and no operation is fused. Its memory
-// is that of its history. What is not a number, NULL and WHEN are the caller's.
+// A detector is the model of one partition key. It sees no clock: equal events
+// give equal results. Its memory is that of its history. What is no number,
+// NULL and WHEN are the caller's.
 package anomaly
 
 import (
@@ -74,6 +74,10 @@ type Result struct {
 	IsAnomaly bool
 	Score     float64 // SpikeAndDip: p-value, low is anomalous; ChangePoint: martingale, high is anomalous
 }
+
+// narrow returns x as the models see it. -0 becomes 0: then no distance is -0,
+// of which erf would be another.
+func narrow(x float64) float32 { return float32(x) + 0 }
 
 // result is the Result of a score; one that is not a number is reported as 0.
 func result(anomaly bool, score float64) Result {

@@ -45,7 +45,7 @@ var lnEpsilon = math.Log(epsilon)
 // Process takes the next event; as SpikeAndDip.Process.
 func (d *ChangePoint) Process(t saql.Ticks, x float64) Result {
 	missed := d.slots.pass(t, d.options.History)
-	value := float32(x)
+	value := narrow(x)
 	if value != value {
 		return Result{}
 	}

@@ -1,6 +1,7 @@
 package anomaly
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -83,6 +84,8 @@ func walk(t *testing.T, o Options, change bool, next signal, seed uint64, events
 		case 0: // several in one interval
 		case 1:
 			at += o.Interval * saql.Ticks(r.IntN(o.History+3))
+		case 2:
+			at += o.Interval + o.Interval/2
 		default:
 			at += o.Interval
 		}
@@ -120,4 +123,30 @@ func TestWalksHoldAnomalies(t *testing.T) {
 			t.Errorf("%d of 1000 events are anomalies: the walk tests little", n)
 		}
 	}
+}
+
+// Events are nine bytes each: the slots that pass and the bits of the value.
+func FuzzDetectorsEqualTheLiteralOne(f *testing.F) {
+	event := func(b []byte, slots byte, x float64) []byte {
+		return binary.LittleEndian.AppendUint64(append(b, slots), math.Float64bits(x))
+	}
+	f.Add(byte(10), event(event(event(nil, 1, 20), 1, 20.5), 7, -3))
+	f.Add(byte(3), event(event(event(nil, 1, 1e-300), 0, math.Inf(1)), 2, 1e300))
+	f.Fuzz(func(t *testing.T, history byte, events []byte) {
+		for _, change := range []bool{false, true} {
+			o := Options{Confidence: 80, History: 1 + int(history)%40, Interval: second}
+			d, l := newDetector(t, o, change), newLiteral(o, change)
+			at := start
+			for b := events; len(b) >= 9; b = b[9:] {
+				at += second * saql.Ticks(b[0]%64)
+				x := math.Float64frombits(binary.LittleEndian.Uint64(b[1:]))
+				if math.IsNaN(x) {
+					continue
+				}
+				if got, want := d.Process(at, x), l.process(at, x); !same(got, want) {
+					t.Fatalf("%v: got %+v, want %+v", x, got, want)
+				}
+			}
+		}
+	})
 }

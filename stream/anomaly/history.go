@@ -11,9 +11,21 @@ type history struct {
 	next int       // where the next value goes; the oldest is there once the ring is full
 	n    int       // values in the ring
 	sum  float64   // of (a-b)² over all pairs, as it was rounded on the way
+	far  *field    // for estimates; nil if there are none
 }
 
 func newHistory(size int) history { return history{ring: make([]float32, size)} }
+
+// estimable returns a history that estimates, where that is faster.
+func estimable(size int) history {
+	h := newHistory(size)
+	if size >= longHistory {
+		h.far = newField(size)
+	}
+	return h
+}
+
+const longHistory = 400
 
 func (h *history) full() bool { return h.n == len(h.ring) }
 
@@ -26,6 +38,9 @@ func (h *history) parts() (older, newer []float32) {
 }
 
 func (h *history) push(x float32) {
+	if h.far != nil && h.full() {
+		h.far.replace(h.ring[h.next], x)
+	}
 	h.ring[h.next] = x
 	h.next++
 	if h.next == len(h.ring) {
@@ -34,30 +49,17 @@ func (h *history) push(x float32) {
 	h.n = min(h.n+1, len(h.ring))
 }
 
-// score returns the p-value of x, the share of values above it, and pushes x.
+// score returns the p-value of x and pushes x.
 func (h *history) score(x float32) float64 {
-	x += 0 // -0 becomes 0: no distance is -0
-	p := 0.5
-	if h.n > 0 {
-		p = h.density(x)
-		h.leave(x)
-	}
-	h.push(x)
+	p := h.density(x)
+	h.absorb(x)
 	return p
 }
 
 // absorb pushes x without a score.
 func (h *history) absorb(x float32) {
-	x += 0
-	older, newer := h.parts()
-	for _, values := range [2][]float32{older, newer} {
-		for _, v := range values {
-			d := float64(x) - float64(v)
-			h.sum += float64(d * d)
-		}
-	}
 	if h.n > 0 {
-		h.leave(x)
+		h.move(x)
 	}
 	h.push(x)
 }
@@ -65,7 +67,6 @@ func (h *history) absorb(x float32) {
 // fill makes an empty history as n absorbed copies of x would: the distances
 // are all 0, or not a number where x is infinite.
 func (h *history) fill(x float32, n int) {
-	x += 0
 	for range n {
 		h.push(x)
 	}
@@ -83,36 +84,56 @@ func (h *history) bandwidth() float64 {
 	return max(float64(math.Sqrt2*b), 1e-6)
 }
 
-// density returns the p-value of x and adds its distances to the sum.
-func (h *history) density(x float32) float64 {
+// estimate returns a p-value that differs from density's by at most an error
+// which it returns, too. The greater part of that is density's own rounding:
+// n sums of up to n, divided by 2n.
+func (h *history) estimate(x float32) (p, within float64) {
+	if h.far == nil || !h.full() {
+		return h.density(x), 0
+	}
 	bandwidth := h.bandwidth()
 	older, newer := h.parts()
-	below, sum := 0.0, h.sum
+	if !h.far.fit(bandwidth, older, newer) {
+		return h.density(x), 0
+	}
+	below := h.far.sum(x, bandwidth, older, newer)
+	return 0.5 - below/float64(2*h.n), 1e-13 + float64(h.n)*0x1p-53
+}
+
+// density returns the p-value of x, the share of values above it.
+func (h *history) density(x float32) float64 {
+	if h.n == 0 {
+		return 0.5
+	}
+	bandwidth := h.bandwidth()
+	older, newer := h.parts()
+	below := 0.0
 	for _, values := range [2][]float32{older, newer} {
 		for _, v := range values {
-			d := float64(x) - float64(v)
-			below += erf(d / bandwidth)
-			sum += float64(d * d)
+			below += erf((float64(x) - float64(v)) / bandwidth)
 		}
 	}
-	h.sum = sum
 	return 0.5 - below/float64(2*h.n)
 }
 
-// leave takes the distances of the oldest value from the sum, if x is about to
-// take its place. Those to the values in the ring were rounded to float32.
-func (h *history) leave(x float32) {
+// move adds the distances of x to the sum. If x is about to take the place of
+// the oldest value, it takes those of the oldest away, of which those to values
+// in the ring were rounded to float32.
+func (h *history) move(x float32) {
+	older, newer := h.parts()
 	if !h.full() {
+		h.sum = enter(h.sum, older, x)
 		return
 	}
-	older, newer := h.parts()
-	oldest, sum := older[0], h.sum
-	for _, values := range [2][]float32{older[1:], newer} {
-		for _, v := range values {
-			d := float64(oldest - v)
-			sum -= float64(d * d)
-		}
+	oldest := older[0]
+	first := float64(x) - float64(oldest)
+	m := startMove(h.sum, float64(first*first))
+	m.pass(older[1:], x, oldest)
+	m.pass(newer, x, oldest)
+	sum, ok := m.end()
+	if !ok {
+		sum = leave(m.entered, older[1:], oldest)
+		sum = leave(sum, newer, oldest)
 	}
-	d := float64(oldest) - float64(x)
-	h.sum = sum - float64(d*d)
+	h.sum = sum - float64(first*first)
 }

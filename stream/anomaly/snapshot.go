@@ -16,7 +16,11 @@ import (
 //	values        uint32   how many of
 //	              float32  each, the oldest first
 //
-// and of a ChangePoint further, where there are values:
+// of a SpikeAndDip of a long history further:
+//
+//	exponent      int16    of the width of the field's cells
+//
+// and of a ChangePoint, where there are values:
 //
 //	total         float64
 //	quiet         uint32
@@ -25,12 +29,21 @@ import (
 var errState = errors.New("anomaly: the state is damaged")
 
 // Snapshot appends the state of the detector; equal states give equal bytes.
-func (d *SpikeAndDip) Snapshot(b []byte) []byte { return d.history.append(d.slots.append(b)) }
+func (d *SpikeAndDip) Snapshot(b []byte) []byte {
+	b = d.history.append(d.slots.append(b))
+	if d.history.far != nil {
+		b = binary.LittleEndian.AppendUint16(b, uint16(d.history.far.exponent))
+	}
+	return b
+}
 
 // Restore replaces the state by one that a detector of the same Options gave.
 func (d *SpikeAndDip) Restore(state []byte) error {
 	r := reader{rest: state}
-	s, h := r.model(d.slots, d.options.History)
+	s, h := r.model(d.slots, estimable(d.options.History))
+	if h.far != nil {
+		h.far.exponent = int(int16(r.uint16()))
+	}
 	if err := r.end(); err != nil {
 		return err
 	}
@@ -55,7 +68,7 @@ func (d *ChangePoint) Snapshot(b []byte) []byte {
 // Restore replaces the state by one that a detector of the same Options gave.
 func (d *ChangePoint) Restore(state []byte) error {
 	r := reader{rest: state}
-	s, h := r.model(d.slots, d.options.History)
+	s, h := r.model(d.slots, newHistory(d.options.History))
 	var total float64
 	var quiet int
 	var bets []float64
@@ -107,6 +120,7 @@ func (r *reader) take(n int) []byte {
 	return b
 }
 
+func (r *reader) uint16() uint16 { return binary.LittleEndian.Uint16(r.take(2)) }
 func (r *reader) uint32() uint32 { return binary.LittleEndian.Uint32(r.take(4)) }
 func (r *reader) uint64() uint64 { return binary.LittleEndian.Uint64(r.take(8)) }
 func (r *reader) float() float64 { return math.Float64frombits(r.uint64()) }
@@ -119,14 +133,13 @@ func (r *reader) floats(n int) []float64 {
 	return values
 }
 
-func (r *reader) model(s slots, size int) (slots, history) {
+func (r *reader) model(s slots, h history) (slots, history) {
 	s.last = saql.Ticks(r.uint64())
-	h := newHistory(size)
 	h.sum = r.float()
 	n := r.uint32()
-	if n > uint32(size) {
-		r.err = fmt.Errorf("anomaly: the state is of a longer history: %d events, not %d", n, size)
-		return s, history{}
+	if n > uint32(len(h.ring)) {
+		r.err = fmt.Errorf("anomaly: the state is of a longer history: %d events, not %d", n, len(h.ring))
+		return s, h
 	}
 	for range n {
 		h.push(math.Float32frombits(r.uint32()))

@@ -1,6 +1,10 @@
 package anomaly
 
-import "github.com/weir-iot/weir/saql"
+import (
+	"math"
+
+	"github.com/weir-iot/weir/saql"
+)
 
 // A SpikeAndDip finds values that are unlike the history: its score is the
 // share of the history, smoothed, that lies beyond the value.
@@ -16,7 +20,7 @@ func NewSpikeAndDip(o Options) (*SpikeAndDip, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &SpikeAndDip{options: o, slots: slots{interval: o.Interval}, history: newHistory(o.History)}, nil
+	return &SpikeAndDip{options: o, slots: slots{interval: o.Interval}, history: estimable(o.History)}, nil
 }
 
 // Process takes the next event. Intervals without an event since the last one
@@ -25,7 +29,7 @@ func NewSpikeAndDip(o Options) (*SpikeAndDip, error) {
 // has the zero Result and leaves no trace in the history.
 func (d *SpikeAndDip) Process(t saql.Ticks, x float64) Result {
 	missed := d.slots.pass(t, d.options.History)
-	value := float32(x)
+	value := narrow(x)
 	if value != value {
 		return Result{}
 	}
@@ -65,6 +69,17 @@ func (d *SpikeAndDip) tooCommon(copies int) bool {
 
 // observe takes one event of a uniform series.
 func (d *SpikeAndDip) observe(x float32) Result {
-	p := d.options.Mode.side(d.history.score(x))
+	p, within := d.history.estimate(x)
+	p = d.options.Mode.side(p)
+	if d.doubtful(p, within) {
+		p = d.options.Mode.side(d.history.density(x))
+	}
+	d.history.absorb(x)
 	return result(d.history.full() && p <= d.options.significance(), p)
+}
+
+// doubtful tells that p, right to within, is too near to the line between
+// anomalies and others, or so low that its own relative error exceeds 1e-9.
+func (d *SpikeAndDip) doubtful(p, within float64) bool {
+	return math.Abs(p-d.options.significance()) <= within || p*1e-9 < within
 }
