@@ -16,6 +16,7 @@ type DecodeColumn []string
 // A Decoder is for one goroutine.
 type Decoder struct {
 	reader jsonReader
+	own    Arena // the reader's, unless Use gave it another
 	root   jsonNode
 	whole  bool // a column is the whole object
 	// columns are all columns where one is the whole object, else those whose
@@ -51,6 +52,7 @@ const (
 // NewDecoder returns a Decoder for columns: values[i] is that of columns[i].
 func NewDecoder(columns []DecodeColumn) *Decoder {
 	d := &Decoder{root: jsonNode{slot: -1}}
+	d.reader.Arena = &d.own
 	whole := -1
 	for slot, path := range columns {
 		if len(path) == 0 && whole < 0 {
@@ -71,6 +73,10 @@ func NewDecoder(columns []DecodeColumn) *Decoder {
 	}
 	return d
 }
+
+// Use lets the rows that are read next live in a, until its owner resets it;
+// a row is then not gone with the next.
+func (d *Decoder) Use(a *Arena) { d.reader.Arena = a }
 
 // add enters a path and returns its slot: an earlier one's if it is there already.
 func (n *jsonNode) add(path []string, slot int) int {
@@ -156,7 +162,9 @@ func (d *Decoder) element(values []Value) error {
 // row reads the object at i.
 func (d *Decoder) row(values []Value) {
 	r := &d.reader
-	r.reset()
+	if r.Arena == &d.own {
+		r.Reset()
+	}
 	clear(values)
 	switch {
 	case r.peek() != '{':

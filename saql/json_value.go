@@ -6,11 +6,10 @@ import (
 	"unsafe"
 )
 
-// jsonReader makes values of JSON text. What is no scalar lives in its arena,
-// which reset gives free for the next row.
+// jsonReader makes values of JSON text. What is no scalar lives in its arena.
 type jsonReader struct {
 	jsonScanner
-	arena
+	*Arena
 }
 
 // value reads the value at i.
@@ -178,9 +177,9 @@ func indexOfName(fields []Field, name string) int {
 	return -1
 }
 
-// An arena holds the records, arrays and unescaped strings of one row, so that
-// the next row needs no new memory.
-type arena struct {
+// An Arena holds the records, arrays and unescaped strings of rows, so that
+// later rows need no new memory. The zero Arena is empty.
+type Arena struct {
 	texts   chunk[byte]
 	fields  chunk[Field]
 	values  chunk[Value]
@@ -191,7 +190,8 @@ type arena struct {
 	valueStack []Value
 }
 
-func (a *arena) reset() {
+// Reset makes the memory free for other rows: the values in it are no more valid.
+func (a *Arena) Reset() {
 	a.texts.reset()
 	a.fields.reset()
 	a.values.reset()
@@ -224,7 +224,7 @@ func (c *chunk[T]) reset() {
 
 // parseRecord reads text that is one JSON object, to memory of its own.
 func parseRecord(text string) (Value, error) {
-	var r jsonReader
+	r := jsonReader{Arena: new(Arena)}
 	r.begin([]byte(text))
 	if r.peek() != '{' {
 		r.expected("an object")

@@ -1,0 +1,141 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/weir-iot/weir/saql"
+	"github.com/weir-iot/weir/telemetry"
+)
+
+// A rowMaker makes the rows of one input of messages: one of a JSON object, one
+// of each element of a JSON array, one of each line of CSV. It belongs to one
+// goroutine.
+type rowMaker struct {
+	plan    InputPlan
+	body    body
+	payload *payload
+	sources []columnSource // by the values of a row
+	offline bool           // messages are made of records in files, see Replay
+	row     saql.Row
+	stream  []byte
+	scratch []saql.Value // of the payload
+}
+
+// A columnSource is where a value of a row comes from: a place among what the
+// payload's decoder gives (-1: none), or metadata.
+type columnSource struct {
+	payload  int
+	metadata metadatum
+}
+
+// newRowMaker makes rows as the plan wants them. Offline, what an implicit
+// column is called may be a field of the payload, which then counts.
+func newRowMaker(plan InputPlan, o IngestOptions, offline bool) *rowMaker {
+	r := &rowMaker{plan: plan, offline: offline}
+	var paths []saql.DecodeColumn
+	for _, c := range plan.Columns {
+		s := columnSource{payload: -1}
+		if c.Metadata != nil {
+			s.metadata = metadataAt(c.Metadata)
+		}
+		if c.Metadata == nil || c.Path != nil && offline {
+			s.payload = len(paths)
+			paths = append(paths, c.Path)
+		}
+		r.sources = append(r.sources, s)
+	}
+	r.payload = newPayload(paths, plan.Table, o)
+	r.scratch = make([]saql.Value, r.payload.width())
+	return r
+}
+
+// add appends the rows of m, and what of it are dead letters.
+func (r *rowMaker) add(events []event, b *block, m *telemetry.Message) []event {
+	text, t, err := r.body.decode(m)
+	if err != nil {
+		return append(events, r.dead(b, m, 0, causeBody, err))
+	}
+	text = b.arena.keep(text)
+	if t.csv {
+		return r.csv(events, b, m, text, t.delimiter)
+	}
+	first := len(events)
+	r.payload.decoder.Use(&b.json)
+	err = r.payload.decoder.Rows(text, r.scratch, func(index int, err error) error {
+		switch {
+		case index == MaxRows:
+			return fmt.Errorf("%w: over %d", errRows, MaxRows)
+		case err != nil:
+			events = append(events, r.dead(b, m, index, causeBody, err))
+		default:
+			events = append(events, r.made(b, m, index))
+		}
+		return nil
+	})
+	if err != nil {
+		return append(events[:first], r.dead(b, m, 0, causeBody, err))
+	}
+	return events
+}
+
+// made makes the row of what is in scratch.
+func (r *rowMaker) made(b *block, m *telemetry.Message, index int) event {
+	if err := r.payload.check(r.scratch); err != nil {
+		return r.dead(b, m, index, causeTable, err)
+	}
+	n := len(b.values)
+	for _, s := range r.sources {
+		v := saql.Null
+		if s.payload >= 0 {
+			v = r.scratch[s.payload]
+		}
+		if s.metadata != nil && v.IsNull() {
+			v = s.metadata(&b.arena, m, index)
+		}
+		b.values = append(b.values, v)
+	}
+	return event{seq: m.Seq, index: index, values: b.values[n:len(b.values):len(b.values)], block: b}
+}
+
+func (r *rowMaker) dead(b *block, m *telemetry.Message, index int, cause string, err error) event {
+	d := newDeadLetter(cause, err.Error(), m)
+	d.Index = index
+	return event{seq: m.Seq, index: index, block: b, dead: d}
+}
+
+var errNoTime = errors.New("TIMESTAMP BY gives NULL: the event has no such time")
+
+// time returns the event's own time, and the key of its substream.
+func (r *rowMaker) time(e *event, m *telemetry.Message) (at saql.Ticks, stream []byte, err error) {
+	r.row = saql.Row{Key: saql.Key{Partition: m.Partition, Seq: e.seq, Index: e.index}, Values: e.values}
+	v, err := r.plan.Timestamp(&r.row)
+	if err != nil {
+		return 0, nil, fmt.Errorf("TIMESTAMP BY: %w", err)
+	}
+	if v.Kind() != saql.KindDatetime {
+		return 0, nil, errNoTime
+	}
+	r.stream = r.stream[:0]
+	for _, key := range r.plan.Over {
+		k, err := key(&r.row)
+		if err != nil {
+			return 0, nil, fmt.Errorf("TIMESTAMP BY … OVER: %w", err)
+		}
+		r.stream = saql.AppendKey(r.stream, k)
+	}
+	return v.Datetime(), r.stream, nil
+}
+
+// columnOf returns the column of CSV that a path names, -1 for none.
+func columnOf(header []string, path []string) int {
+	if len(path) != 1 {
+		return -1
+	}
+	if i := slices.Index(header, path[0]); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(header, func(h string) bool { return strings.EqualFold(h, path[0]) })
+}

@@ -1,0 +1,68 @@
+package stream
+
+import (
+	"github.com/weir-iot/weir/saql"
+)
+
+// A feedPlan is one source of a program: a partition of the log behind an input.
+type feedPlan struct {
+	input     int // in Program.Inputs
+	partition int
+}
+
+// rank orders sources, so that events of the same time come by partition, and
+// those of one record that two inputs read by input.
+func (f feedPlan) rank(inputs int) int { return f.partition*inputs + f.input }
+
+// A pump runs the events of several sources through an instance, in the one
+// order that there is. It belongs to one goroutine, and takes runs from outside.
+type pump struct {
+	feeds    []feedPlan // by rank
+	merge    *merge
+	instance *Instance
+	sink     Sink
+	dead     func(input int, d *DeadLetter) error
+	row      saql.Row
+	advanced saql.Ticks // the watermark that the instance has
+	events   int64
+}
+
+func newPump(feeds []feedPlan, at []resume, inputs int, instance *Instance) *pump {
+	ranks := make([]int, len(feeds))
+	for i, f := range feeds {
+		ranks[i] = f.rank(inputs)
+	}
+	return &pump{feeds: feeds, merge: newMerge(ranks, at), instance: instance}
+}
+
+// drain processes what is there, and returns the feed that must give its next
+// run before anything else can be processed.
+func (p *pump) drain() (feed int, err error) {
+	for {
+		e, i := p.merge.next()
+		if e == nil {
+			return i, p.advance(p.merge.mark())
+		}
+		if err := p.process(e, p.feeds[i]); err != nil {
+			return i, err
+		}
+		e.block.done()
+	}
+}
+
+func (p *pump) process(e *event, f feedPlan) error {
+	if e.dead != nil {
+		return p.dead(f.input, e.dead)
+	}
+	p.events++
+	p.row = saql.Row{Time: e.at, Key: saql.Key{Partition: f.partition, Seq: e.seq, Index: e.index}, Values: e.values}
+	return p.instance.Process(f.input, &p.row, p.sink)
+}
+
+func (p *pump) advance(watermark saql.Ticks) error {
+	if watermark <= p.advanced {
+		return nil
+	}
+	p.advanced = watermark
+	return p.instance.Advance(watermark, p.sink)
+}
