@@ -224,7 +224,7 @@ type Call struct {
 	At       Pos
 	Name     string // as written, with its prefix: "System.Timestamp", "udf.f", "COUNT"
 	Args     []Expr
-	Star     bool  // COUNT(*)
+	Star     bool  // COUNT(*), LAG(*, 2): in front of Args
 	Distinct bool  // COUNT(DISTINCT x)
 	Bare     bool  // System.Timestamp without parentheses
 	Over     *Over // nil: none

@@ -10,6 +10,9 @@ func (p *parser) call(path *Column) *Call {
 	switch {
 	case p.accept("*"):
 		c.Star = true
+		if p.accept(",") {
+			c.Args = p.arguments()
+		}
 	case p.accept("DISTINCT"):
 		c.Distinct = true
 		c.Args = p.arguments()

@@ -202,7 +202,7 @@ func (p *printer) call(c *Call) {
 	p.text("(")
 	switch {
 	case c.Star:
-		p.text("*")
+		p.text("*" + choose(len(c.Args) > 0, ", ", ""))
 	case c.Distinct:
 		p.text("DISTINCT ")
 	}
