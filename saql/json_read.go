@@ -39,7 +39,23 @@ type jsonNode struct {
 
 	match jsonMatch // in the object that is being read
 	first string    // the name that matched but for case
+
+	layout []jsonHint // of the object that was read before
 }
+
+// A jsonHint is what the member of an object was when one was read before.
+// Messages of one kind have their members in one order, so that the text of a
+// name tells what it is without looking for its end.
+type jsonHint struct {
+	child *jsonNode // nil: not wanted
+	match jsonMatch
+	name  uint8    // length of the name
+	size  uint8    // of text; 0: there is no hint
+	text  [45]byte // from the name's quote to the value
+}
+
+// maxLayout is how many members a layout has.
+const maxLayout = 64
 
 type jsonMatch uint8
 
@@ -202,64 +218,103 @@ func (d *Decoder) object(n *jsonNode, values []Value, depth int) {
 		c.match = noMatch
 	}
 	r := &d.reader
+	k := 0
 	for ok := r.open('}', depth); ok; ok = r.more('}') {
-		raw, plain := r.key()
-		if r.err != nil {
-			return
+		if k == len(n.layout) && k < maxLayout {
+			n.layout = append(n.layout, jsonHint{})
 		}
-		if !d.member(n, raw, plain, values, depth) {
-			r.skip(depth + 1)
+		if k >= len(n.layout) || !d.hinted(&n.layout[k], values, depth) {
+			d.member(n, k, values, depth)
 		}
+		k++
 	}
 }
 
-// member reads a value for every child that its name matches and reports
-// whether there was one.
-func (d *Decoder) member(n *jsonNode, raw []byte, plain bool, values []Value, depth int) (read bool) {
+// hinted reads a member if it is the one that the hint tells.
+func (d *Decoder) hinted(h *jsonHint, values []Value, depth int) bool {
 	r := &d.reader
-	if !plain || len(n.odd) > 0 || r.high && !isASCII(unsafeString(raw)) {
-		return d.oddMember(n, raw, plain, values, depth)
+	end := r.i + int(h.size)
+	if h.size == 0 || end >= len(r.b) || string(r.b[r.i:end]) != string(h.text[:h.size]) || r.b[end] <= ' ' {
+		return false
+	}
+	if h.child == nil {
+		r.i = end
+		r.skip(depth + 1)
+		return true
+	}
+	name := unsafeString(r.b[r.i+1 : r.i+1+int(h.name)])
+	if !h.child.take(h.match, name, values) {
+		return false
+	}
+	r.i = end
+	d.child(h.child, values, depth)
+	return true
+}
+
+// member reads a member: its value for every child that its name matches.
+func (d *Decoder) member(n *jsonNode, k int, values []Value, depth int) {
+	r := &d.reader
+	begin := r.i
+	raw, plain := r.key()
+	if r.err != nil {
+		return
+	}
+	name := unsafeString(raw)
+	if !plain || len(n.odd) > 0 || r.high && !isASCII(name) {
+		d.oddMember(n, name, plain, values, depth)
+		return
 	}
 	from := r.i
-	name := unsafeString(raw)
+	var hint jsonHint
+	matches := 0
 	for _, c := range n.byLength[len(name)%len(n.byLength)] {
-		match := noMatch
-		switch {
-		case name == c.name:
-			match = exactMatch
-		case len(name) == len(c.name) && strings.EqualFold(name, c.name):
-			match = foldMatch
+		match := matchOf(name, c.name)
+		if match == noMatch || len(name) != len(c.name) {
+			continue
 		}
-		if match != noMatch && c.take(match, name, values) {
-			r.i, read = from, true
+		hint.child, hint.match = c, match
+		matches++
+		if c.take(match, name, values) {
+			r.i = from
 			d.child(c, values, depth)
 		}
 	}
-	return read
+	if r.i == from {
+		r.skip(depth + 1)
+	}
+	if k < len(n.layout) && from-begin <= len(hint.text) && matches <= 1 {
+		hint.name = uint8(len(name))
+		hint.size = uint8(copy(hint.text[:], r.b[begin:from]))
+		n.layout[k] = hint
+	}
 }
 
-// oddMember is member for names that are not ASCII or have escapes.
-func (d *Decoder) oddMember(n *jsonNode, raw []byte, plain bool, values []Value, depth int) (read bool) {
+func matchOf(name, wanted string) jsonMatch {
+	switch {
+	case name == wanted:
+		return exactMatch
+	case strings.EqualFold(name, wanted):
+		return foldMatch
+	}
+	return noMatch
+}
+
+// oddMember reads the value of a member whose name is not ASCII or has escapes.
+func (d *Decoder) oddMember(n *jsonNode, name string, plain bool, values []Value, depth int) {
 	r := &d.reader
 	from := r.i
-	name := unsafeString(raw)
 	if !plain {
-		name = r.unescape(raw)
+		name = r.unescape([]byte(name))
 	}
 	for _, c := range n.children {
-		match := noMatch
-		switch {
-		case name == c.name:
-			match = exactMatch
-		case strings.EqualFold(name, c.name):
-			match = foldMatch
-		}
-		if match != noMatch && c.take(match, name, values) {
-			r.i, read = from, true
+		if match := matchOf(name, c.name); match != noMatch && c.take(match, name, values) {
+			r.i = from
 			d.child(c, values, depth)
 		}
 	}
-	return read
+	if r.i == from {
+		r.skip(depth + 1)
+	}
 }
 
 // child reads the value of a member that matched.

@@ -168,6 +168,40 @@ func TestDecodeReuse(t *testing.T) {
 	}
 }
 
+// TestDecodeLayouts decodes objects whose members come, go and change places:
+// what an earlier one had at a place says nothing about a later one.
+func TestDecodeLayouts(t *testing.T) {
+	d := NewDecoder([]DecodeColumn{{"a"}, {"b", "c"}, {"long"}})
+	values := make([]Value, 3)
+	long := strings.Repeat("long", 20)
+	for _, c := range []struct{ body, want string }{
+		{`{"a":1,"x":2,"b":{"c":3}}`, "bigint 1 bigint 3 NULL"},
+		{`{"a":1,"x":2,"b":{"c":3}}`, "bigint 1 bigint 3 NULL"},
+		{`{"x":2,"a":1,"b":{"y":4,"c":3}}`, "bigint 1 bigint 3 NULL"},
+		{`{"A":1,"x":2,"b":{"C":3}}`, "bigint 1 bigint 3 NULL"},
+		{`{"A":5,"x":2,"b":{"C":6}}`, "bigint 5 bigint 6 NULL"},
+		{`{"A":1,"a":2,"A":3,"b":5}`, "bigint 2 NULL NULL"},
+		{`{"A":1,"AB":2,"A":3,"b":{"c":null}}`, "bigint 3 NULL NULL"},
+		{`{"` + long + `":1,"long":2}`, "NULL NULL bigint 2"},
+		{`{"a" : 1 , "b" : {"c" : 3}}`, "bigint 1 bigint 3 NULL"},
+		{`{"a" : 1 , "b" : {"c" : 4}}`, "bigint 1 bigint 4 NULL"},
+		{`{"a":1,"b":[{"c":3}]}`, "bigint 1 NULL NULL"},
+		{`{}`, "NULL NULL NULL"},
+	} {
+		if err := d.Decode([]byte(c.body), values); err != nil {
+			t.Fatal(err)
+		}
+		if got := show(values[0]) + " " + show(values[1]) + " " + show(values[2]); got != c.want {
+			t.Errorf("%s: %s, want %s", c.body, got, c.want)
+		}
+	}
+	for _, broken := range []string{`{"a":`, `{"a" : `, `{"a": `, `{"a"`, `{"a":}`} {
+		if err := d.Decode([]byte(broken), values); err == nil {
+			t.Errorf("%s is read", broken)
+		}
+	}
+}
+
 func TestDecodeManyNames(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("{")

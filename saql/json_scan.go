@@ -126,20 +126,22 @@ func (s *jsonScanner) open(end byte, depth int) bool {
 // more reads what follows a member or an element: true behind a comma, false
 // behind the end of the container.
 func (s *jsonScanner) more(end byte) bool {
-	c := s.peek()
-	if c <= ' ' {
-		s.space()
-		c = s.peek()
+	if i := s.i + 1; i < len(s.b) && s.b[i-1] == ',' && s.b[i] > ' ' {
+		s.i = i
+		return true
 	}
-	switch c {
+	return s.moreSpaced(end)
+}
+
+func (s *jsonScanner) moreSpaced(end byte) bool {
+	s.space()
+	switch s.peek() {
 	case ',':
 		s.i++
 		s.space()
 		return true
 	case end:
 		s.i++
-	case '}':
-		s.expected("',' or ']'")
 	default:
 		s.expected("',' or " + strconv.QuoteRune(rune(end)))
 	}
@@ -167,8 +169,26 @@ func (s *jsonScanner) skip(depth int) {
 	case 'n':
 		s.word("null")
 	default:
-		s.number()
+		s.skipNumber()
 	}
+}
+
+// skipNumber passes a number without its value.
+func (s *jsonScanner) skipNumber() {
+	b, from := s.b, s.i
+	i := from
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	first := i
+	for i < len(b) && isDigit(b[i]) {
+		i++
+	}
+	if i == first || b[first] == '0' && i > first+1 || i < len(b) && (b[i] == '.' || b[i]|0x20 == 'e') {
+		s.number() // the long way, with its errors
+		return
+	}
+	s.i = i
 }
 
 // key reads a name and its colon. The name is what stands between the quotes;
@@ -179,17 +199,17 @@ func (s *jsonScanner) key() (name []byte, plain bool) {
 		return nil, false
 	}
 	name, plain = s.text()
+	if i := s.i + 1; i < len(s.b) && s.b[i-1] == ':' && s.b[i] > ' ' {
+		s.i = i
+		return name, plain
+	}
+	s.space()
 	if s.peek() != ':' {
-		s.space()
-		if s.peek() != ':' {
-			s.expected("':'")
-			return nil, false
-		}
+		s.expected("':'")
+		return nil, false
 	}
 	s.i++
-	if s.peek() <= ' ' {
-		s.space()
-	}
+	s.space()
 	return name, plain
 }
 

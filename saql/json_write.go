@@ -122,6 +122,10 @@ func appendJSONFloat(b []byte, f float64) []byte {
 		b = appendFloat(b, f, -1)
 		return append(b, '"')
 	}
+	if n := int64(f); float64(n) == f && n > -1e15 && n < 1e15 && n != 0 {
+		b = strconv.AppendInt(b, n, 10)
+		return append(b, ".0"...)
+	}
 	from := len(b)
 	b = appendFloat(b, f, -1)
 	for _, c := range b[from:] {
