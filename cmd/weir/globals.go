@@ -57,7 +57,8 @@ Environment:
   SSL_CERT_FILE           authorities to trust beside those of the data folder
   HTTPS_PROXY, NO_PROXY   as usual, for the service REST API
 
-Exit codes: 0 done, 1 an error or a bad result (weir check, weir sim), 130 interrupted.`,
+Exit codes: 0 done, 1 an error or a bad result (weir check, weir sim), 130 interrupted;
+those of weir test are Azure's.`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -70,7 +71,7 @@ Exit codes: 0 done, 1 an error or a bad result (weir check, weir sim), 130 inter
 	f.BoolVar(&g.json, "json", false, "print JSON: one object, or one per line")
 	root.SetUsageTemplate(root.UsageTemplate() + usageFoot)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return misused(c, err) })
-	root.AddCommand(newDev(g), newServe(g), newSim(g), newDevice(g), newJob(g), newAlerts(g), newConnectionString(g), newCheck(g), newVersion(g))
+	root.AddCommand(newDev(g), newServe(g), newSim(g), newDevice(g), newQuery(g), newTest(g), newJob(g), newAlerts(g), newConnectionString(g), newCheck(g), newVersion(g))
 	hintArgs(root)
 	return root
 }
@@ -134,7 +135,12 @@ func (g *globals) print(v any, text func(w io.Writer)) error {
 		text(g.stdout)
 		return nil
 	}
-	e := json.NewEncoder(g.stdout)
+	return encode(g.stdout, v)
+}
+
+// encode writes v as one line of JSON.
+func encode(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("writing the result: %w", err)

@@ -14,7 +14,8 @@ import (
 
 func main() { os.Exit(run()) }
 
-// run is main with its exit code: 0, 1 for an error, 130 for an interrupt.
+// run is main with its exit code: 0, 1 for an error, 130 for an interrupt, what
+// exitWith says.
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -27,5 +28,18 @@ func run() int {
 		return 130
 	}
 	fmt.Fprintln(os.Stderr, "weir: "+explain(err))
+	var code exitWith
+	if errors.As(err, &code) {
+		return code.code
+	}
 	return 1
 }
+
+// exitWith is an error with an exit code of its own.
+type exitWith struct {
+	code int
+	err  error
+}
+
+func (e exitWith) Error() string { return e.err.Error() }
+func (e exitWith) Unwrap() error { return e.err }

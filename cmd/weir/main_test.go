@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +33,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "field": field, "mode": mode, "lines": countLines, "same": same,
+			"ready": ready, "field": field, "mode": mode, "lines": countLines, "same": same, "exits": exits,
 		},
 	})
 }
@@ -96,6 +98,22 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 func countLines(ts *testscript.TestScript, _ bool, args []string) {
 	if n := strings.Count(ts.ReadFile("stdout"), "\n"); fmt.Sprint(n) != args[0] {
 		ts.Fatalf("%d lines on stdout, want %s", n, args[0])
+	}
+}
+
+// exits CODE COMMAND... checks an exit code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("%s exits with %d (%v), want %s", args[1], code, err, args[0])
 	}
 }
 

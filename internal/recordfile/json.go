@@ -60,14 +60,14 @@ func (s *splitter) next() (json.RawMessage, error) {
 	}
 	s.first = false
 	begun := s.line
-	if err := s.take(c); err != nil {
-		return nil, err
+	err = s.take(c)
+	if err == nil {
+		err = syntax(s.value)
 	}
-	if err := syntax(s.value); err != nil {
+	if err != nil {
 		s.line = begun
-		return nil, fmt.Errorf("the record is not JSON: %w", err)
 	}
-	return s.value, nil
+	return s.value, err
 }
 
 // token is the next byte that is no white space. The end of the text within an
@@ -160,5 +160,5 @@ func syntax(value []byte) error {
 		return nil
 	}
 	var v any
-	return json.Unmarshal(value, &v)
+	return fmt.Errorf("the record is not JSON: %w", json.Unmarshal(value, &v))
 }

@@ -131,6 +131,29 @@ function drawFeed() {
   arrived = [];
 }
 
+// --- alerts --------------------------------------------------------------
+
+const maxAlerts = 20;
+let newestAlert = "";
+
+function alertRow(a) {
+  const time = el("time", "", clock.format(new Date(a.time)));
+  time.dateTime = a.time;
+  const text = JSON.stringify(a.row);
+  return el("li", "", time, el("span", "from", a.job), el("span", "body", text.length > 300 ? `${text.slice(0, 300)}…` : text));
+}
+
+async function checkAlerts() {
+  if (document.hidden) return;
+  const response = await fetch(`/alerts?limit=${maxAlerts}`);
+  if (!response.ok) return;
+  const { alerts } = await response.json();
+  const newest = alerts[0]?.id ?? "";
+  if (newest === newestAlert) return;
+  newestAlert = newest;
+  $("alerts").replaceChildren(...alerts.map(alertRow));
+}
+
 // --- rate ----------------------------------------------------------------
 
 const perSecond = [];
@@ -248,4 +271,6 @@ connect();
 checkHealth();
 checkDevices(true).catch(checkHealth).finally(() => { $("main").hidden = false; });
 setInterval(checkHealth, 5000);
+checkAlerts().catch(checkHealth);
+setInterval(() => checkAlerts().catch(checkHealth), 2000);
 setInterval(() => checkDevices(false).catch(checkHealth), 10000);
