@@ -58,3 +58,22 @@ func arithFunc(op Op) func(a, b Value) (Value, error) {
 		return nil
 	}
 }
+
+func compareFunc(op Op) func(a, b Value) (Value, error) {
+	switch op {
+	case OpEq:
+		return Eq
+	case OpNe:
+		return Ne
+	case OpLt:
+		return Lt
+	case OpLe:
+		return Le
+	case OpGt:
+		return Gt
+	case OpGe:
+		return Ge
+	default:
+		return nil
+	}
+}

@@ -5,7 +5,7 @@ import "unicode"
 // nearest returns the candidate that is most like word, or "" where none is
 // near enough to have been meant.
 func nearest(word string, candidates []string) string {
-	best, limit := "", 1+len(word)/4
+	best, limit := "", min(max(1, len(word)/4), len(word)-1)
 	for _, c := range candidates {
 		if abs := len(c) - len(word); abs > limit || -abs > limit {
 			continue

@@ -202,6 +202,8 @@ func (p *parser) refuseOperand(t token) {
 	case p.err.At != t.at:
 	case comma && (t.is("FROM") || t.is("INTO")):
 		p.err.Hint = "remove the comma before it"
+	case t.is("NOT"):
+		p.err.Hint = "write (NOT …)"
 	case t.kind == tokenWord && isReserved(t.text):
 		p.err.Hint = "write " + quoteName(t.text) + " for a column of that name"
 	}

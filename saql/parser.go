@@ -157,7 +157,7 @@ func nameOf(t token) Name { return Name{At: t.at, Text: t.text, Quoted: t.kind =
 func (p *parser) name(what string) Name {
 	if t := p.peek(); !isName(t) {
 		p.unexpected(what)
-		if t.kind == tokenWord && p.err.At == t.at && p.err.Hint == "" {
+		if t.kind == tokenWord && p.err.At == t.at && isReserved(t.text) {
 			p.err.Hint = "write " + quoteName(t.text) + " if that is the name"
 		}
 	}

@@ -57,6 +57,7 @@ func choose(cond bool, yes, no string) string {
 type printer struct {
 	b      strings.Builder
 	indent int
+	path   func([]Name) []Name // what to print of a column, nil: all
 }
 
 func (p *printer) text(s string) { p.b.WriteString(s) }

@@ -109,11 +109,15 @@ func (p *printer) literal(v Value) {
 }
 
 func (p *printer) column(c *Column) {
-	unquoted := make([]Name, len(c.Path))
-	for i, n := range c.Path {
+	path := c.Path
+	if p.path != nil {
+		path = p.path(path)
+	}
+	unquoted := make([]Name, len(path))
+	for i, n := range path {
 		unquoted[i] = Name{Text: n.Text}
 	}
-	for i, n := range c.Path {
+	for i, n := range path {
 		switch {
 		case i > 0:
 			p.text(".")

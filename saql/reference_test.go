@@ -1,6 +1,7 @@
 package saql_test
 
 import (
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -68,9 +69,9 @@ func sqlBlocks(page string) []string {
 }
 
 func parseBlock(block string) error {
-	_, err := saql.Parse(block)
+	s, err := saql.Parse(block)
 	if err == nil {
-		return nil
+		return errors.Join(saql.Check(s, saql.Env{})...)
 	}
 	if _, e := saql.ParseExpr(block); e == nil {
 		return nil
