@@ -2,7 +2,6 @@ package stream
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/weir-iot/weir/saql"
 )
@@ -299,8 +298,3 @@ func toDatetime(x evaluator, pos saql.Pos) evaluator {
 
 // timestamp evaluates to System.Timestamp().
 func timestamp(row *saql.Row) (saql.Value, error) { return saql.Datetime(row.Time), nil }
-
-func isTimestamp(e saql.Expr) bool {
-	call, ok := e.(*saql.Call)
-	return ok && strings.EqualFold(call.Name, "System.Timestamp")
-}

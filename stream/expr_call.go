@@ -23,15 +23,15 @@ func (c *compiler) call(sc *scope, e *saql.Call) (*operand, error) {
 		return c.metadata(sc, e)
 	case strings.HasPrefix(name, "udf."):
 		return c.udf(sc, e)
-	case isWindow(name):
-		err := saql.Errorf(e.At, "window %s outside of GROUP BY", e.Name)
-		return nil, err
 	case isAggregate(name):
 		err := saql.Errorf(e.At, "aggregate %s in this place", e.Name)
 		err.Hint = "aggregates stand in SELECT and HAVING of a query with GROUP BY"
 		return nil, err
 	case e.Over != nil:
 		return nil, saql.Errorf(e.Over.At, "OVER is not for the function %s", e.Name)
+	}
+	if _, isWindow, _ := saql.ParseWindow(e); isWindow {
+		return nil, saql.Errorf(e.At, "window %s outside of GROUP BY", e.Name)
 	}
 	return c.scalar(sc, e)
 }

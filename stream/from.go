@@ -119,7 +119,7 @@ func (c *compiler) timestamp(in *inputPlan, s saql.Source) error {
 
 // noTimestamp refuses System.Timestamp() where it is not known yet.
 func noTimestamp(e saql.Expr) (*operand, error) {
-	if isTimestamp(e) {
+	if saql.IsSystemTimestamp(e) {
 		return nil, saql.Errorf(e.Pos(), "System.Timestamp() within TIMESTAMP BY, which sets it")
 	}
 	return nil, nil

@@ -1,14 +1,284 @@
 package stream
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/weir-iot/weir/saql"
 )
 
-func (c *compiler) grouped(sc *scope, from *node, s *saql.Select) (step, error) {
-	return step{}, saql.Errorf(s.At, "GROUP BY is not supported")
+// A grouping is a GROUP BY that is being compiled. Its rows hold the keys, then
+// the results of the aggregates, then what System.Window() is.
+type grouping struct {
+	c        *compiler
+	rows     *scope // of the rows that are grouped
+	keys     []*operand
+	keyTexts []string // canonical
+	calls    []*aggregateCall
 }
 
-func (c *compiler) hasAggregate(s *saql.Select) bool { return false }
+// grouped compiles a SELECT with GROUP BY: WHERE, a node for each window, then
+// HAVING and the columns.
+func (c *compiler) grouped(sc *scope, from *node, s *saql.Select) (step, error) {
+	w, keys, err := s.Window()
+	if err != nil {
+		return step{}, err
+	}
+	if w.Kind == 0 {
+		return step{}, noWindow(s)
+	}
+	where, err := c.condition(sc, s.Where)
+	if err != nil {
+		return step{}, err
+	}
+	g := &grouping{c: c, rows: sc}
+	for _, e := range keys {
+		op, err := c.expr(sc, e)
+		if err != nil {
+			return step{}, err
+		}
+		g.keys = append(g.keys, op)
+		g.keyTexts = append(g.keyTexts, c.canonical(sc, e))
+	}
+	p := &projection{}
+	if err := c.items(p, g.scope(nil), s); err != nil {
+		return step{}, err
+	}
+	having, err := c.condition(g.scope(s.Items), s.Having)
+	if err != nil {
+		return step{}, err
+	}
+	nodes, err := g.nodes(w, c.filter(from, where), keys)
+	if err != nil {
+		return step{}, err
+	}
+	return step{c.project(p, nodes, having), p}, nil
+}
 
-func isWindow(name string) bool    { return false }
-func isAggregate(name string) bool { return false }
+func noWindow(s *saql.Select) error {
+	at := s.At
+	if len(s.GroupBy) > 0 {
+		at = s.GroupBy[0].Pos()
+	}
+	err := saql.Errorf(at, "a window must be specified")
+	err.Hint = "add one such as TumblingWindow(minute, 1) to GROUP BY"
+	return err
+}
+
+// nodes adds the node of a window; of Windows(…) one for each, and what unites them.
+func (g *grouping) nodes(w saql.Window, from *node, keys []saql.Expr) (*node, error) {
+	if w.Kind != saql.WindowUnion {
+		return g.node(w, from, keys)
+	}
+	var all []*node
+	for _, each := range w.List {
+		n, err := g.node(each, from, keys)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, n)
+	}
+	n := &node{text: "union of windows", perPartition: true}
+	n.build = func(Failure) Operator { return passOn{} }
+	return g.c.add(n, all...), nil
+}
+
+func (g *grouping) node(w saql.Window, from *node, keys []saql.Expr) (*node, error) {
+	sessions, err := g.c.exprs(g.rows, w.PartitionBy)
+	if err != nil {
+		return nil, err
+	}
+	n := &node{text: "group by " + g.text() + windowText(w), reach: windowReach(w)}
+	n.perPartition = slices.ContainsFunc(keys, func(e saql.Expr) bool { return isPartition(g.rows, e) })
+	if w.Kind == saql.WindowSession {
+		n.perPartition = slices.ContainsFunc(w.PartitionBy, func(e saql.Expr) bool { return isPartition(g.rows, e) })
+	}
+	n.state = func() string {
+		s := windowText(w) + " " + strings.Join(g.keyTexts, ", ") + " of"
+		for _, call := range g.calls {
+			s += " " + call.text
+		}
+		for _, e := range w.PartitionBy {
+			s += " session " + g.c.canonical(g.rows, e)
+		}
+		return s
+	}
+	n.build = func(fail Failure) Operator {
+		gr := newGrouper(g, w, fail)
+		switch w.Kind {
+		case saql.WindowSliding:
+			return newSliding(gr, w)
+		case saql.WindowSession:
+			return newSession(gr, w, sessions)
+		default:
+			return newHopping(gr, w)
+		}
+	}
+	return g.c.add(n, from), nil
+}
+
+// text describes keys and aggregates.
+func (g *grouping) text() string {
+	if len(g.keys) == 0 {
+		return ""
+	}
+	return strings.Join(g.keyTexts, ", ") + ", "
+}
+
+// scope is what names mean behind GROUP BY. Columns are those of the keys; in
+// HAVING, where items are given, also what SELECT calls its columns.
+func (g *grouping) scope(items []saql.Item) *scope {
+	sc := &scope{sources: g.rows.sources}
+	sc.refuse = func(col *saql.Column) error {
+		name := col.Path[len(col.Path)-1].Text
+		err := saql.Errorf(col.At, "column %s is neither in GROUP BY nor in an aggregate", name)
+		err.Hint = "add it to GROUP BY"
+		return err
+	}
+	sc.special = func(e saql.Expr) (*operand, error) {
+		op, err := g.special(e)
+		if op != nil || err != nil {
+			return op, err
+		}
+		if it := aliased(items, e); it != nil {
+			return g.c.expr(g.scope(nil), it.Expr)
+		}
+		return nil, nil
+	}
+	return sc
+}
+
+// aliased returns the item that a name is the alias of.
+func aliased(items []saql.Item, e saql.Expr) *saql.Item {
+	col, ok := e.(*saql.Column)
+	if !ok || len(col.Path) != 1 {
+		return nil
+	}
+	i := slices.IndexFunc(items, func(it saql.Item) bool { return it.Alias != nil && sameName(it.Alias.Text, col.Path[0].Text) })
+	if i < 0 {
+		return nil
+	}
+	return &items[i]
+}
+
+// special compiles keys, aggregates and System.Window().
+func (g *grouping) special(e saql.Expr) (*operand, error) {
+	if call, ok := e.(*saql.Call); ok {
+		switch {
+		case isAggregate(call.Name) && !isAnalytic(call):
+			return g.aggregate(call)
+		case strings.EqualFold(call.Name, "System.Window"):
+			return &operand{eval: lastValue}, nil
+		case saql.IsSystemTimestamp(e):
+			return nil, nil // the window's end, also where it is a key
+		}
+	}
+	if i := slices.Index(g.keyTexts, g.c.canonical(g.rows, e)); i >= 0 {
+		return located(ref{slot: i}), nil
+	}
+	return g.field(e), nil
+}
+
+// field compiles a field of a key that is a record.
+func (g *grouping) field(e saql.Expr) *operand {
+	col, ok := e.(*saql.Column)
+	if !ok {
+		return nil
+	}
+	for n := len(col.Path) - 1; n > 0; n-- {
+		key := g.c.canonical(g.rows, &saql.Column{At: col.At, Path: col.Path[:n]})
+		if i := slices.Index(g.keyTexts, key); i >= 0 {
+			return located(ref{slot: i}.in(col.Path[n:]))
+		}
+	}
+	return nil
+}
+
+// lastValue evaluates to the last value of a group's row.
+func lastValue(row *saql.Row) (saql.Value, error) { return row.Values[len(row.Values)-1], nil }
+
+// aggregate returns where the result of a call is; equal calls are one.
+func (g *grouping) aggregate(call *saql.Call) (*operand, error) {
+	text := g.c.canonical(g.rows, call)
+	i := slices.IndexFunc(g.calls, func(o *aggregateCall) bool { return o.text == text })
+	if i < 0 {
+		a, err := g.c.aggregate(g.rows, call)
+		if err != nil {
+			return nil, err
+		}
+		i = len(g.calls)
+		g.calls = append(g.calls, a)
+	}
+	return located(ref{slot: len(g.keys) + i}), nil
+}
+
+// hasAggregate tells whether the columns or HAVING of a SELECT aggregate.
+func hasAggregate(s *saql.Select) bool {
+	found := false
+	look := func(e saql.Expr) {
+		call, ok := e.(*saql.Call)
+		found = found || ok && isAggregate(call.Name) && !isAnalytic(call)
+	}
+	for _, it := range s.Items {
+		walk(it.Expr, look)
+	}
+	walk(s.Having, look)
+	return found
+}
+
+// isAnalytic tells a function OVER (… LIMIT DURATION …), which groups nothing.
+func isAnalytic(call *saql.Call) bool { return call.Over != nil && call.Over.Limit != nil }
+
+// walk calls f for an expression and all within it.
+func walk(e saql.Expr, f func(saql.Expr)) {
+	if e == nil {
+		return
+	}
+	f(e)
+	for _, part := range parts(e) {
+		walk(part, f)
+	}
+}
+
+// parts returns the expressions that an expression is made of; some may be nil.
+func parts(e saql.Expr) []saql.Expr {
+	switch e := e.(type) {
+	case *saql.Member:
+		return []saql.Expr{e.X}
+	case *saql.Unary:
+		return []saql.Expr{e.X}
+	case *saql.Binary:
+		return []saql.Expr{e.L, e.R}
+	case *saql.Between:
+		return []saql.Expr{e.X, e.Lo, e.Hi}
+	case *saql.In:
+		return append([]saql.Expr{e.X}, e.List...)
+	case *saql.Like:
+		return []saql.Expr{e.X, e.Pattern}
+	case *saql.IsNull:
+		return []saql.Expr{e.X}
+	case *saql.Case:
+		return caseParts(e)
+	case *saql.Cast:
+		return []saql.Expr{e.X}
+	case *saql.Call:
+		return callParts(e)
+	}
+	return nil
+}
+
+func callParts(e *saql.Call) []saql.Expr {
+	if e.Over == nil {
+		return e.Args
+	}
+	all := slices.Concat(e.Args, e.Over.PartitionBy, []saql.Expr{e.Over.When})
+	for _, key := range e.Over.OrderBy {
+		all = append(all, key.X)
+	}
+	return all
+}
+
+// A passOn passes on the rows of all its ports.
+type passOn struct{ stateless }
+
+func (passOn) Process(_ int, row *saql.Row, emit Emit) error { return emit(row) }

@@ -23,6 +23,16 @@ func (c *compiler) project(p *projection, from *node, conditions ...evaluator) *
 	return c.add(n, from)
 }
 
+// filter adds a node that passes rows on unchanged where the condition is true.
+func (c *compiler) filter(from *node, where evaluator) *node {
+	if where == nil {
+		return from
+	}
+	n := &node{text: "filter", perPartition: true}
+	n.build = func(fail Failure) Operator { return &filter{where: where, fail: fail} }
+	return c.add(n, from)
+}
+
 // A project computes a SELECT list of the rows for which all conditions are true.
 type project struct {
 	stateless
@@ -47,6 +57,20 @@ func (o *project) Process(_ int, row *saql.Row, emit Emit) error {
 	}
 	o.row.Time, o.row.Key = row.Time, row.Key
 	return emit(&o.row)
+}
+
+// A filter passes rows on for which a condition is true.
+type filter struct {
+	stateless
+	where evaluator
+	fail  Failure
+}
+
+func (o *filter) Process(_ int, row *saql.Row, emit Emit) error {
+	if ok, err := selected(o.where, row); !ok {
+		return failed(o.fail, err, row.Key)
+	}
+	return emit(row)
 }
 
 // selected reports whether a condition is true: neither 0 nor NULL.

@@ -19,6 +19,8 @@ type projected struct {
 	name string
 	slot int
 	star *star // nil: an expression
+	// partition: the value is the PartitionId of the input.
+	partition bool
 }
 
 // A copiedSlot is one that copies a place of the row that is projected.

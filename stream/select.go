@@ -33,7 +33,7 @@ func (c *compiler) selects(s *saql.Select) (step, error) {
 	if sc, n, err = c.analytic(sc, n, s); err != nil {
 		return step{}, err
 	}
-	if len(s.GroupBy) > 0 || c.hasAggregate(s) {
+	if len(s.GroupBy) > 0 || hasAggregate(s) {
 		return c.grouped(sc, n, s)
 	}
 	where, err := c.condition(sc, s.Where)
@@ -89,7 +89,7 @@ func (c *compiler) items(p *projection, sc *scope, s *saql.Select) error {
 				return err
 			}
 		}
-		p.items = append(p.items, projected{name: name, slot: p.compute(op.eval)})
+		p.items = append(p.items, projected{name: name, slot: p.compute(op.eval), partition: isPartition(sc, item.Expr)})
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/weir-iot/weir/saql"
@@ -139,28 +138,16 @@ func (u *union) star() []starColumn {
 
 // recordOf evaluates to a record of all columns, as SELECT * gives them.
 func recordOf(columns []starColumn) evaluator {
+	var schema saql.Schema
+	for _, c := range columns {
+		schema.Columns = append(schema.Columns, c.SchemaColumn)
+	}
 	return func(row *saql.Row) (saql.Value, error) {
-		rec := &saql.Record{}
-		add := func(name string, v saql.Value) {
-			if !slices.ContainsFunc(rec.Fields, func(f saql.Field) bool { return sameName(f.Name, name) }) {
-				rec.Fields = append(rec.Fields, saql.Field{Name: name, Value: v})
-			}
+		values := make([]saql.Value, len(columns))
+		for i, c := range columns {
+			values[i] = c.ref.value(row)
 		}
-		for _, c := range columns {
-			v := c.ref.value(row)
-			if !c.Spread {
-				add(c.Name, v)
-				continue
-			}
-			if spread := v.Record(); spread != nil {
-				for _, f := range spread.Fields {
-					add(f.Name, f.Value)
-				}
-			} else if !v.IsNull() {
-				return saql.Null, fmt.Errorf("the columns of %s are not a record but of type '%s'", c.Name, v.Kind())
-			}
-		}
-		return saql.RecordValue(rec), nil
+		return saql.RecordValue(schema.Record(values)), nil
 	}
 }
 
