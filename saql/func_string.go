@@ -45,12 +45,10 @@ func charIndex(args []Value) (Value, error) {
 	from := 0
 	if len(args) == 3 && args[2].Bigint() > 1 {
 		skip := args[2].Bigint() - 1
-		if skip > int64(len(in)) {
+		if skip > int64(utf16Len(in)) {
 			return Bigint(0), nil
 		}
-		if from = utf16Offset(in, int(skip)); from < 0 {
-			return Bigint(0), nil
-		}
+		from, _ = utf16Offset(in, skip)
 	}
 	i := strings.Index(in[from:], find)
 	if i < 0 {

@@ -15,7 +15,8 @@ import (
 // TestTables runs testdata/func_*.txt: one case a line, an expression, => and
 // the expected value (an expression, too; its type counts) or "error" and words
 // of the message. Expressions are literals, calls and chains of operators
-// without precedence; b'1' is a bit, t'…' a datetime.
+// without precedence; b'1' is a bit, t'…' a datetime,
+// j'…' a JSON value.
 func TestTables(t *testing.T) {
 	files, err := filepath.Glob("testdata/func_*.txt")
 	if err != nil || len(files) == 0 {
@@ -183,6 +184,9 @@ func (e *tableExpr) operand() (Value, error) {
 	case e.take("t'"):
 		d, err := ParseDatetime(e.quoted())
 		return Datetime(d), err
+	case e.take("j'"):
+		r, err := parseRecord(`{"v":` + e.quoted() + `}`)
+		return r.at([]string{"v"}), err
 	case e.text != "" && (isDigit(e.text[0]) || e.text[0] == '-'):
 		return e.number(), nil
 	}

@@ -21,67 +21,49 @@ func utf16Len(s string) int {
 	return n
 }
 
-// utf16Offset returns where the code unit n of s begins in bytes, the
-// character's begin for the second half of a pair, -1 behind the end.
-func utf16Offset(s string, n int) int {
-	for i := 0; ; {
-		if n == 0 {
-			return i
-		}
-		if i == len(s) {
-			return -1
-		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if r > 0xFFFF {
-			if n == 1 {
-				return i
-			}
-			n--
-		}
-		n--
-		i += size
-	}
-}
-
-// utf16Slice returns the code units of s from from to to (exclusive), cut at
-// the end of s. Half a pair becomes U+FFFD.
-func utf16Slice(s string, from, to int64) string {
-	if from >= to || from >= int64(len(s)) {
-		return ""
-	}
-	to = min(to, int64(len(s)))
-	if isASCII(s) {
-		return s[from:to]
-	}
-	begin, end, at := len(s), len(s), int64(0)
-	head, tail := "", ""
+// utf16Offset returns where the character that the code unit n of s lies in
+// begins, in bytes, and whether n is the second half of a pair. Behind the end
+// that is len(s).
+func utf16Offset(s string, n int64) (offset int, half bool) {
 	for i, r := range s {
 		width := int64(1)
 		if r > 0xFFFF {
 			width = 2
 		}
-		if at >= from && begin == len(s) {
-			begin = i
-			if at > from {
-				head = "\uFFFD"
-			}
+		if n < width {
+			return i, n > 0
 		}
-		if at+width > to {
-			end = i
-			if at < to && (at >= from) {
-				tail = "\uFFFD"
-			}
-			break
-		}
-		at += width
+		n -= width
 	}
-	if begin > end {
-		return head
+	return len(s), false
+}
+
+// utf16Slice returns the code units of s from from to to (exclusive), cut at
+// the end of s. Half a pair becomes U+FFFD.
+func utf16Slice(s string, from, to int64) string {
+	if from >= to {
+		return ""
 	}
-	if head == "" && tail == "" {
-		return s[begin:end]
+	if isASCII(s) {
+		return s[min(from, int64(len(s))):min(to, int64(len(s)))]
 	}
-	return head + s[begin:end] + tail
+	begin, inside := utf16Offset(s, from)
+	end, cut := utf16Offset(s, to)
+	switch {
+	case begin == end && inside == cut:
+		return ""
+	case begin == end:
+		return "\uFFFD"
+	}
+	part := ""
+	if inside {
+		part = "\uFFFD"
+		begin += 4 // bytes of a pair
+	}
+	if part += s[begin:end]; cut {
+		part += "\uFFFD"
+	}
+	return part
 }
 
 func isASCII(s string) bool {
