@@ -170,7 +170,7 @@ func AppendJoinKey(b []byte, v Value) (key []byte, ok bool) {
 		return AppendKey(b, Bigint(v.Bigint())), true
 	case KindFloat:
 		f := v.Float()
-		if n := truncate(f); float64(n) == f && f < 1<<63 {
+		if n := truncate(f); float64(n) == f {
 			return AppendKey(b, Bigint(n)), true
 		}
 		return AppendKey(b, v), f == f

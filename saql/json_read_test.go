@@ -61,8 +61,8 @@ func TestDecode(t *testing.T) {
 		{"escapes", `{"s":"a\n\"\\\/\u00e4\ud83d\ude00\b\f\r\t"}`, "s", `"a\n\"\\/ä😀\b\f\r\t"`},
 		{"half pairs", `{"s":"\ud83dx\ude00\ud83d\ud83d\ude00"}`, "s", `"�x��😀"`},
 		{"limits", `{"a":9223372036854775807,"b":-9223372036854775808,"c":-0}`, "a b c", `bigint 9223372036854775807, bigint -9223372036854775808, bigint 0`},
-		{"floats", `{"a":0.1,"b":-1.5E-7,"c":123456789012345678.5,"d":1e-400,"e":2.2250738585072014e-308}`, "a b c d e",
-			`float 0.1, float -1.5e-07, float 1.2345678901234568e+17, float 0, float 2.2250738585072014e-308`},
+		{"floats", `{"a":0.1,"b":-1.5E-7,"c":123456789012345678.5,"d":1e-400,"g":18446744073709551616.5,"e":2.2250738585072014e-308}`, "a b c d e g",
+			`float 0.1, float -1.5e-07, float 1.2345678901234568e+17, float 0, float 2.2250738585072014e-308, float 1.8446744073709552e+19`},
 		{"an integer that nobody reads may be wide", `{"big":99999999999999999999,"a":1}`, "a", `bigint 1`},
 	} {
 		got, err := decodeText(t, c.body, strings.Fields(c.columns)...)
@@ -90,6 +90,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"no exponent", `{"a":1e+}`, "byte 8: expected a digit, found '}'"},
 		{"bare word", `{"a":nul}`, "byte 5: expected a value, found 'n'"},
 		{"in what nobody reads", `{"a":1,"x":{"y":[1,tru]}}`, "byte 19: expected a value, found 't'"},
+		{"leading zero in what nobody reads", `{"x":01}`, "byte 6: expected a value, found '1'"},
 		{"not closed", `{"a":{"b":1}`, "byte 12: expected ',' or '}', found the end"},
 		{"wide integer", `{"a":9223372036854775808}`, "byte 5: an integer outside of the range of bigint; send it as a string"},
 		{"wide negative", `{"a":-9223372036854775809}`, "byte 5: an integer outside of the range of bigint; send it as a string"},
@@ -180,6 +181,7 @@ func TestDecodeLayouts(t *testing.T) {
 		{`{"x":2,"a":1,"b":{"y":4,"c":3}}`, "bigint 1 bigint 3 NULL"},
 		{`{"A":1,"x":2,"b":{"C":3}}`, "bigint 1 bigint 3 NULL"},
 		{`{"A":5,"x":2,"b":{"C":6}}`, "bigint 5 bigint 6 NULL"},
+		{`{"a": 1,"x":2,"b": {"c": 3}}`, "bigint 1 bigint 3 NULL"},
 		{`{"A":1,"a":2,"A":3,"b":5}`, "bigint 2 NULL NULL"},
 		{`{"A":1,"AB":2,"A":3,"b":{"c":null}}`, "bigint 3 NULL NULL"},
 		{`{"` + long + `":1,"long":2}`, "NULL NULL bigint 2"},
@@ -193,6 +195,12 @@ func TestDecodeLayouts(t *testing.T) {
 		}
 		if got := show(values[0]) + " " + show(values[1]) + " " + show(values[2]); got != c.want {
 			t.Errorf("%s: %s, want %s", c.body, got, c.want)
+		}
+	}
+	d = NewDecoder([]DecodeColumn{{"a"}, {"A"}, {"b"}})
+	for _, body := range []string{`{"a":1,"b":2}`, `{"a":1,"b":2}`, `{"a": 1,"b": 2}`, `{"A":1,"b":2}`} {
+		if err := d.Decode([]byte(body), values); err != nil || show(values[0])+show(values[1])+show(values[2]) != "bigint 1bigint 1bigint 2" {
+			t.Errorf("%s: %s, %s, %s, %v", body, show(values[0]), show(values[1]), show(values[2]), err)
 		}
 	}
 	for _, broken := range []string{`{"a":`, `{"a" : `, `{"a": `, `{"a"`, `{"a":}`} {
