@@ -10,7 +10,7 @@ import (
 
 // health is what /healthz and /readyz tell.
 func (n *Node) health(ctx context.Context) api.Health {
-	log, hot := n.logStats(), n.hot.Stats()
+	log, hot := n.log.stats(), n.hot.Stats()
 	h := api.Health{
 		Problems: n.problems(),
 		Starting: !n.ready.Load(),
@@ -42,12 +42,14 @@ func (n *Node) health(ctx context.Context) api.Health {
 // problems are what an operator must mend, in words; looking costs nothing.
 func (n *Node) problems() []string {
 	var all []string
-	log := n.logStats()
-	if log.failed != nil {
-		all = append(all, fmt.Sprintf("the log takes no more messages: %v", log.failed))
-	}
-	if log.waiting != "" {
-		all = append(all, "acknowledgements are withheld: "+log.waiting)
+	for _, l := range n.logs {
+		log := l.stats()
+		if log.failed != nil {
+			all = append(all, fmt.Sprintf("the log %s takes no more messages: %v", l.name, log.failed))
+		}
+		if log.waiting != "" {
+			all = append(all, fmt.Sprintf("acknowledgements of the log %s are withheld: %s", l.name, log.waiting))
+		}
 	}
 	if err := n.hot.Stats().LastError; err != nil {
 		all = append(all, fmt.Sprintf("the hot store is behind: %v", err))

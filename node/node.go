@@ -23,7 +23,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weir-iot/weir/config"
-	"github.com/weir-iot/weir/eventlog"
 	"github.com/weir-iot/weir/hub"
 	"github.com/weir-iot/weir/hub/mqtt"
 	"github.com/weir-iot/weir/internal/pki"
@@ -45,7 +44,8 @@ type Node struct {
 	lock      *os.File
 	listeners *listeners
 	keys      *pki.Authority
-	log       eventlog.Log
+	log       *namedLog   // of telemetry
+	logs      []*namedLog // all, that of telemetry first
 	registry  hub.Registry
 	store     store.Store
 	hub       *hub.Hub
@@ -54,9 +54,6 @@ type Node struct {
 	api       http.Handler
 
 	clientErrors prometheus.Counter // of HTTPS
-
-	// logStats is how the log's engine is asked for its health.
-	logStats func() logStats
 }
 
 // Open opens everything that c names and serves nothing yet: connections wait
@@ -167,8 +164,8 @@ func (n *Node) close() error {
 	if n.registry != nil {
 		errs = append(errs, wrap("closing the registry", n.registry.Close()))
 	}
-	if n.log != nil {
-		errs = append(errs, wrap("closing the log", n.log.Close()))
+	for _, l := range n.logs {
+		errs = append(errs, wrap("closing the log "+l.name, l.Close()))
 	}
 	if n.lock != nil {
 		if n.state != nil {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,7 +14,6 @@ import (
 
 	"github.com/weir-iot/weir/api"
 	"github.com/weir-iot/weir/config"
-	"github.com/weir-iot/weir/eventlog"
 	"github.com/weir-iot/weir/eventlog/disk"
 	logmem "github.com/weir-iot/weir/eventlog/mem"
 	hubmem "github.com/weir-iot/weir/hub/mem"
@@ -26,15 +27,6 @@ import (
 
 // hotConsumer names the consumer from log to hot store.
 const hotConsumer = "hot"
-
-// logStats is what health tells about the log, whatever its engine.
-type logStats struct {
-	engine  string
-	next    []int64 // per partition: behind the newest durable record; nil: not known
-	failed  error
-	waiting string // why acknowledgements are withheld, or ""
-	details any
-}
 
 // place is the folder of a file: URL; dir is the default in the data folder.
 // ok is false for mem.
@@ -52,10 +44,10 @@ func place(url, data, dir string) (path string, ok bool, err error) {
 	}
 }
 
-// openEngines opens log, registry and store, the log first: it takes longest,
-// and what it says matters most.
+// openEngines opens logs, registry and store, the logs first: they take longest,
+// and what they say matters most.
 func (n *Node) openEngines() error {
-	if err := n.openLog(); err != nil {
+	if err := n.openLogs(); err != nil {
 		return err
 	}
 	if err := n.openRegistry(); err != nil {
@@ -82,43 +74,63 @@ func remedy(err error, dir, key string) error {
 	return err
 }
 
-func (n *Node) openLog() error {
-	c := n.config.Log
-	dir, file, err := place(c.URL, n.config.Data, "log")
-	if err != nil {
-		return err
-	}
-	if !file {
-		n.log = logmem.New(logmem.Options{Partitions: c.Partitions})
-		n.logStats = func() logStats { return logStats{engine: "mem"} }
-		return nil
-	}
-	levels := map[string]disk.Level{"sync": disk.Sync, "interval": disk.Interval(c.Interval), "memory": disk.Memory}
+// openLogs opens the log of telemetry and all others.
+func (n *Node) openLogs() error {
 	var required []string
 	if n.config.Does(config.RoleStream) {
 		required = []string{hotConsumer}
 	}
+	first, err := n.openLog(config.Telemetry, n.config.Log, "log", required)
+	if err != nil {
+		return err
+	}
+	n.log, n.logs = first, []*namedLog{first}
+	for _, name := range slices.Sorted(maps.Keys(n.config.Logs)) {
+		l, err := n.openLog(name, n.config.Logs[name], filepath.Join("logs", name), nil)
+		if err != nil {
+			return err
+		}
+		n.logs = append(n.logs, l)
+	}
+	return nil
+}
+
+// openLog opens one log, whose default folder is dir in the data folder.
+func (n *Node) openLog(name string, c config.Log, dir string, required []string) (*namedLog, error) {
+	dir, file, err := place(c.URL, n.config.Data, dir)
+	if err != nil {
+		return nil, err
+	}
+	if !file {
+		return &namedLog{
+			Log: logmem.New(logmem.Options{Partitions: c.Partitions}), name: name,
+			stats: func() logStats { return logStats{engine: "mem"} },
+		}, nil
+	}
+	levels := map[string]disk.Level{"sync": disk.Sync, "interval": disk.Interval(c.Interval), "memory": disk.Memory}
 	l, err := disk.Open(dir, disk.Options{
 		Partitions: c.Partitions, SegmentBytes: int64(c.Segment), Level: levels[c.Level],
 		MaxAge: c.Retention.Age, MaxBytes: int64(c.Retention.Size), Required: required,
-		Logger: n.logger, Metrics: n.metrics,
+		Logger: n.logger, Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"log": name}, n.metrics),
 	})
 	if err != nil {
-		if errors.Is(err, syscall.ENOSPC) {
-			return fmt.Errorf("%w: the log reserves log.segment (%s) ahead: free as much on the disk of %s, make it smaller, or choose another folder with --data or log", err, c.Segment, dir)
+		key := "log"
+		if name != config.Telemetry {
+			key = "logs." + name
 		}
-		return remedy(err, dir, "log")
+		if errors.Is(err, syscall.ENOSPC) {
+			return nil, fmt.Errorf("%w: the log reserves %s.segment (%s) ahead: free as much on the disk of %s, make it smaller, or choose another folder with --data or %s", err, key, c.Segment, dir, key)
+		}
+		return nil, remedy(err, dir, key)
 	}
-	n.log = l
-	n.logStats = func() logStats {
+	return &namedLog{Log: l, name: name, stats: func() logStats {
 		s := l.Stats()
 		out := logStats{engine: "disk", failed: s.Failed, waiting: s.Withheld, details: s}
 		for _, p := range s.Partitions {
 			out.next = append(out.next, p.Next)
 		}
 		return out
-	}
-	return nil
+	}}, nil
 }
 
 func (n *Node) openRegistry() error {
@@ -158,7 +170,7 @@ func (n *Node) openStore() error {
 // openDoors makes what stands before and behind the hub.
 func (n *Node) openDoors(version string) (err error) {
 	options := stream.HotOptions{Consumer: hotConsumer, TTL: n.config.Store.TTL, FlushEvery: n.config.Store.Flush, Speaks: newSpeaker(n.hub).speaks, Logger: n.logger, Metrics: n.metrics}
-	if l, ok := n.log.(eventlog.Retainer); ok {
+	if l := n.log.retainer(); l != nil {
 		options.Require = func(durable map[int]int64) { l.Require(hotConsumer, durable) }
 	}
 	n.hot = stream.NewHot(n.log, n.store, options)
