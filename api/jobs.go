@@ -12,7 +12,7 @@ import (
 )
 
 // Jobs are the Stream Analytics jobs of a node, as the API needs them. Errors
-// are ErrNoJob, ErrJobRefused or a *saql.Error where the caller can mend them.
+// are ErrNoJob, ErrJobRefused or of *saql.Error where the caller can mend them.
 type Jobs interface {
 	// List returns all jobs in order of name, without their queries.
 	List(ctx context.Context) ([]Job, error)
@@ -107,9 +107,26 @@ type jobListAnswer struct {
 // queryProblem is the answer to a script that does not compile.
 type queryProblem struct {
 	huma.ErrorModel
-	Line   int    `json:"line" doc:"From 1, in the query"`
-	Column int    `json:"column" doc:"From 1, in characters"`
-	Hint   string `json:"hint,omitempty" doc:"What to do about it"`
+	Line     int       `json:"line" doc:"Of the first mistake, from 1, in the query"`
+	Column   int       `json:"column" doc:"From 1, in characters"`
+	Mistakes []mistake `json:"mistakes" doc:"All of them"`
+}
+
+// A mistake is one place of a script that is wrong.
+type mistake struct {
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty" doc:"What to do about it"`
+}
+
+func newQueryProblem(bad []*saql.Error) *queryProblem {
+	p := &queryProblem{Line: bad[0].At.Line, Column: bad[0].At.Column}
+	p.Status, p.Title, p.Detail = http.StatusUnprocessableEntity, http.StatusText(http.StatusUnprocessableEntity), bad[0].Error()
+	for _, b := range bad {
+		p.Mistakes = append(p.Mistakes, mistake{b.At.Line, b.At.Column, b.Msg, b.Hint})
+	}
+	return p
 }
 
 func (s *server) registerJobs() {
@@ -181,17 +198,14 @@ func (s *server) doJob(ctx context.Context, name string, action JobAction) (*str
 
 // failJob answers errors of Jobs.
 func (s *server) failJob(ctx context.Context, doing string, err error) error {
-	var bad *saql.Error
 	var answer huma.StatusError
-	switch {
+	switch bad := saql.Errors(err); {
 	case err == nil:
 		return nil
+	case len(bad) > 0:
+		return newQueryProblem(bad)
 	case errors.As(err, &answer):
 		return answer
-	case errors.As(err, &bad):
-		p := &queryProblem{Line: bad.At.Line, Column: bad.At.Column, Hint: bad.Hint}
-		p.Status, p.Title, p.Detail = http.StatusUnprocessableEntity, http.StatusText(http.StatusUnprocessableEntity), bad.Error()
-		return p
 	case errors.Is(err, ErrNoJob):
 		return huma.Error404NotFound(err.Error())
 	case errors.Is(err, ErrJobRefused):

@@ -38,7 +38,9 @@ func (f *fakeJobs) Apply(_ context.Context, name string, change JobChange) (*App
 	f.change = change
 	switch change.Query {
 	case "SELEC":
-		return nil, fmt.Errorf("stream: compiling: %w", &saql.Error{At: saql.Pos{Line: 3, Column: 7}, Msg: "found SELEC", Hint: "did you mean SELECT?"})
+		return nil, fmt.Errorf("stream: compiling: %w", errors.Join(
+			&saql.Error{At: saql.Pos{Line: 3, Column: 7}, Msg: "found SELEC", Hint: "did you mean SELECT?"},
+			&saql.Error{At: saql.Pos{Line: 4, Column: 1}, Msg: "found FORM"}))
 	case "busy":
 		return nil, fmt.Errorf("%w: the job is being replaced", ErrJobRefused)
 	}
@@ -94,7 +96,7 @@ func TestJobs(t *testing.T) {
 		{"GET", "/jobs/cold", "", 404, `there is no such job: cold`},
 		{"PUT", "/jobs/hot", `{"query":"SELECT *","settings":{"late":"1m"}}`, 200, `"how":"continued"`},
 		{"PUT", "/jobs/hot", `{"query":"SELEC"}`, 422, `"detail":"line 3, column 7: found SELEC: did you mean SELECT?"`},
-		{"PUT", "/jobs/hot", `{"query":"SELEC"}`, 422, `"line":3,"column":7,"hint":"did you mean SELECT?"`},
+		{"PUT", "/jobs/hot", `{"query":"SELEC"}`, 422, `"line":3,"column":7,"mistakes":[{"line":3,"column":7,"message":"found SELEC","hint":"did you mean SELECT?"},{"line":4`},
 		{"PUT", "/jobs/hot", `{"query":"busy"}`, 409, `refused: the job is being replaced`},
 		{"PUT", "/jobs/hot", `{"query":"SELECT *","settings":{"policy":"adapt"}}`, 422, `body.settings.policy: expected value to be one of`},
 		{"PUT", "/jobs/hot", `{"qery":"SELECT *"}`, 422, `qery`},

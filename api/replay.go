@@ -98,8 +98,7 @@ func (s *server) failed(ctx context.Context, err error) {
 
 // publicReason is what a client may know of an error behind its first rows.
 func publicReason(err error) string {
-	var bad *saql.Error
-	if errors.As(err, &bad) || errors.Is(err, ErrJobRefused) {
+	if len(saql.Errors(err)) > 0 || errors.Is(err, ErrJobRefused) {
 		return err.Error()
 	}
 	return "the replay failed: the node's log says why"

@@ -21,3 +21,18 @@ func (e *Error) Error() string {
 func Errorf(at Pos, format string, args ...any) *Error {
 	return &Error{At: at, Msg: fmt.Sprintf(format, args...)}
 }
+
+// Errors returns all that err joins or wraps, in order.
+func Errors(err error) (all []*Error) {
+	switch e := err.(type) {
+	case *Error:
+		return []*Error{e}
+	case interface{ Unwrap() error }:
+		return Errors(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, each := range e.Unwrap() {
+			all = append(all, Errors(each)...)
+		}
+	}
+	return all
+}

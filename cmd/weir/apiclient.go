@@ -114,23 +114,33 @@ func (a *apiClient) unreachable(err error) error {
 type apiRefusal struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
-	Line   int    `json:"line"` // of a query that does not compile; 0: it is something else
-	Column int    `json:"column"`
+	// Mistakes are those of a query that does not compile.
+	Mistakes []struct {
+		Line, Column  int
+		Message, Hint string
+	} `json:"mistakes"`
 }
 
 func (r *apiRefusal) Error() string {
-	if r.Line > 0 || r.Status < 500 {
+	if r.Status < 500 {
 		return r.Detail
 	}
 	return fmt.Sprintf("the API answered %d: %s", r.Status, r.Detail)
 }
 
-// atFile puts the place of a query's error in front, as compilers do.
+// atFile puts the places of a query's mistakes in front, as compilers do.
 func atFile(file string, err error) error {
 	var r *apiRefusal
-	if errors.As(err, &r) && r.Line > 0 {
-		_, message, _ := strings.Cut(r.Detail, ": ")
-		return fmt.Errorf("%s:%d:%d: %s", file, r.Line, r.Column, message)
+	if !errors.As(err, &r) || len(r.Mistakes) == 0 {
+		return err
 	}
-	return err
+	var lines []string
+	for _, m := range r.Mistakes {
+		line := fmt.Sprintf("%s:%d:%d: %s", file, m.Line, m.Column, m.Message)
+		if m.Hint != "" {
+			line += ": " + m.Hint
+		}
+		lines = append(lines, line)
+	}
+	return errors.New(strings.Join(lines, "\n"))
 }

@@ -130,19 +130,19 @@ func compile(file string, env stream.Environment) (*stream.Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the query: %w", err)
 	}
-	script, err := saql.Parse(string(text))
+	p, err := stream.Prepare(string(text), env)
 	if err == nil {
-		var p *stream.Program
-		if p, err = stream.Compile(script, env); err == nil {
-			return p, nil
-		}
+		return p, nil
 	}
-	var bad *saql.Error
-	if errors.As(err, &bad) {
+	var lines []string
+	for _, bad := range saql.Errors(err) {
 		_, message, _ := strings.Cut(bad.Error(), ": ")
-		return nil, fmt.Errorf("%s:%d:%d: %s", file, bad.At.Line, bad.At.Column, message)
+		lines = append(lines, fmt.Sprintf("%s:%d:%d: %s", file, bad.At.Line, bad.At.Column, message))
 	}
-	return nil, fmt.Errorf("%s: %w", file, err)
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return nil, errors.New(strings.Join(lines, "\n"))
 }
 
 // functionFolder is where a query's functions are: named, or beside it.
