@@ -196,12 +196,9 @@ func (p *parser) primary() Expr {
 
 // refuseOperand fails where an expression was expected.
 func (p *parser) refuseOperand(t token) {
-	comma := p.next > 0 && p.tokens[p.next-1].is(",")
 	p.unexpected("an expression")
 	switch {
 	case p.err.At != t.at:
-	case comma && (t.is("FROM") || t.is("INTO")):
-		p.err.Hint = "remove the comma before it"
 	case t.is("NOT"):
 		p.err.Hint = "write (NOT …)"
 	case t.kind == tokenWord && isReserved(t.text):

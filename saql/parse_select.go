@@ -31,7 +31,7 @@ func (p *parser) selectClause() *Select {
 	s := &Select{At: p.peek().at}
 	p.expect("SELECT")
 	p.refuseDistinct()
-	s.Items = list(p, p.item)
+	s.Items = p.items()
 	if p.accept("INTO") {
 		n := p.name("the name of an output")
 		s.Into = &n
@@ -71,6 +71,16 @@ func (p *parser) expectFrom(into bool) {
 	} else {
 		p.unexpected("FROM or INTO")
 	}
+}
+
+// items reads the SELECT list. A comma may follow its last item: pages of the
+// reference (TIMESTAMP BY, REGEXMATCH) have it so.
+func (p *parser) items() []Item {
+	items := []Item{p.item()}
+	for p.accept(",") && !p.is("FROM") && !p.is("INTO") {
+		items = append(items, p.item())
+	}
+	return items
 }
 
 // item reads *, path.*, alias = expression or expression [[AS] alias].

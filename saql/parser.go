@@ -164,9 +164,13 @@ func (p *parser) name(what string) Name {
 	return nameOf(p.advance())
 }
 
-// alias consumes [AS] name, if there is one.
+// alias consumes [AS] name, if there is one; after AS it may be a string.
 func (p *parser) alias() *Name {
 	if p.accept("AS") {
+		if t := p.peek(); t.kind == tokenString && t.text != "" {
+			p.advance()
+			return &Name{At: t.at, Text: t.text, Quoted: true}
+		}
 		n := p.name("an alias")
 		return &n
 	}

@@ -18,6 +18,8 @@ var sameTree = cmp.Options{
 	}),
 }
 
+func diffTrees(a, b *saql.Script) string { return cmp.Diff(a, b, sameTree) }
+
 // checkRoundTrip fails if the printed script reads back as another tree.
 func checkRoundTrip(t testing.TB, s *saql.Script) {
 	t.Helper()
@@ -26,7 +28,7 @@ func checkRoundTrip(t testing.TB, s *saql.Script) {
 	if err != nil {
 		t.Fatalf("printed script: %v\n%s", err, text)
 	}
-	if diff := cmp.Diff(s, again, sameTree); diff != "" {
+	if diff := diffTrees(s, again); diff != "" {
 		t.Fatalf("parse, print, parse (-first +second):\n%s\n%s", diff, text)
 	}
 }

@@ -4,7 +4,7 @@ SELECT * FORM hub
 ====
 SELET a FROM hub
 ====
-SELECT a, FROM hub
+SELECT a, b + FROM hub
 ====
 SELECT a FROM hub WHRE a > 1
 ====
@@ -91,7 +91,7 @@ line 1, column 10: unexpected "FORM", expected FROM or INTO: did you mean FROM?
 ====
 line 1, column 1: unexpected "SELET", expected SELECT, WITH or CREATE TABLE: did you mean SELECT?
 ====
-line 1, column 11: unexpected "FROM", expected an expression: remove the comma before it
+line 1, column 15: unexpected "FROM", expected an expression: write [FROM] for a column of that name
 ====
 line 1, column 19: unexpected "WHRE", expected JOIN, WHERE, GROUP BY, HAVING, UNION or the end of the query: did you mean WHERE?
 ====

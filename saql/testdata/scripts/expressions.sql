@@ -1,4 +1,4 @@
--- Parentheses stay only where precedence needs them.
+-- Parentheses stay only where precedence needs them; a comma may follow the last item.
 select a + b * c, (a + b) * c, a - (b - c), (a - b) - c, a * (b / c), a & b | c ^ d, ~a % -b,
     - -a, -(-1), -(1), -9223372036854775808, +1, 1.0, 1e21, 5., 1e-7, 'it''s',
     a or b and c, (a or b) and c, not a = b, (not a) = b, not (a and b), (a = b) = c, a = (b = c),
@@ -7,7 +7,7 @@ select a + b * c, (a + b) * c, a - (b - c), (a - b) - c, a * (b / c), a & b | c 
     f(x).y.z, (a.b).c, (a + b).c, (System.Timestamp).d, lag(x, 1, null) over (limit duration(mi, 5)).e,
     case a + 1 when 2 then 'x' end, case when a = 1 then b = c else not d end,
     cast(a as nvarchar(max)), try_cast(a + 1 as bit), udf.f(), uda.[my agg](x),
-    count(*), count(all x), percentile_cont(0.5) over (order by a, b desc, c asc)
+    count(*), count(all x), percentile_cont(0.5) over (order by a, b desc, c asc) as 'x y',
 from input
 ----
 SELECT
@@ -56,5 +56,5 @@ SELECT
     uda.[my agg](x),
     count(*),
     count(x),
-    percentile_cont(0.5) OVER (ORDER BY a, b DESC, c)
+    percentile_cont(0.5) OVER (ORDER BY a, b DESC, c) AS [x y]
 FROM input;
