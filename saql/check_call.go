@@ -94,6 +94,11 @@ func isWindowName(name string) bool {
 	return ok || strings.EqualFold(name, "Window")
 }
 
+func isWindow(e Expr) bool {
+	c, ok := e.(*Call)
+	return ok && isWindowName(c.Name)
+}
+
 // call checks a call that is no window of GROUP BY.
 func (c *checker) call(e *Call, p place) {
 	if f, ok := LookupFunction(e.Name); ok {

@@ -105,6 +105,7 @@ type grouping struct {
 	c        *checker
 	scope    *scope
 	keys     map[string]bool // in normal form
+	computed bool            // some keys are no columns
 	aliases  []string        // of the items
 	keyAlias string          // one that GROUP BY names, "" if it names none
 }
@@ -113,6 +114,9 @@ func (c *checker) ungrouped(s *Select, sc *scope) {
 	g := grouping{c: c, scope: sc, keys: make(map[string]bool)}
 	for _, k := range s.GroupBy {
 		g.keys[sc.normal(k)] = true
+		if _, plain := k.(*Column); !plain {
+			g.computed = g.computed || !isWindow(k)
+		}
 	}
 	for _, it := range s.Items {
 		if _, plain := it.Expr.(*Column); it.Alias != nil && !plain {
@@ -129,7 +133,7 @@ func (c *checker) ungrouped(s *Select, sc *scope) {
 }
 
 func (g *grouping) visit(e Expr) bool {
-	if g.keys[g.scope.normal(e)] {
+	if g.computed && g.keys[g.scope.normal(e)] {
 		return false
 	}
 	switch e := e.(type) {
