@@ -68,6 +68,9 @@ func (c *compiler) expr(sc *scope, e saql.Expr) (*operand, error) {
 			return op, err
 		}
 	}
+	if r, ok := sc.result(e); ok {
+		return located(r), nil
+	}
 	switch e := e.(type) {
 	case *saql.Literal:
 		return constant(e.Value), nil

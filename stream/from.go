@@ -6,25 +6,40 @@ import (
 	"github.com/weir-iot/weir/saql"
 )
 
-// from compiles what a SELECT reads: its scope, and the node that gives the rows.
-func (c *compiler) from(f saql.From) (*scope, *node, error) {
-	src, n, err := c.source(f.Source)
+// from compiles what a SELECT reads, with the functions OVER (…) in front of its
+// WHERE: their scope, and the node that gives the rows.
+func (c *compiler) from(s *saql.Select) (*scope, *node, error) {
+	calls, err := overCalls(s)
 	if err != nil {
 		return nil, nil, err
 	}
-	sc := &scope{sources: []source{src}}
-	for _, item := range f.Tail {
+	sc, n, err := c.entry(s.From.Source, calls[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, item := range s.From.Tail {
 		switch item := item.(type) {
 		case *saql.Join:
-			sc, n, err = c.join(sc, n, item)
+			sc, n, err = c.join(sc, n, item, calls[i+1])
 		case *saql.Apply:
-			sc, n, err = c.apply(sc, n, item)
+			if sc, n, err = c.apply(sc, n, item); err == nil {
+				sc, n, err = c.analytic(sc, n, calls[i+1])
+			}
 		}
 		if err != nil {
 			return nil, nil, err
 		}
 	}
 	return sc, n, nil
+}
+
+// entry compiles a stream of FROM and the functions OVER (…) that read it alone.
+func (c *compiler) entry(s saql.Source, calls []*saql.Call) (*scope, *node, error) {
+	src, n, err := c.source(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.analytic(&scope{sources: []source{src}}, n, calls)
 }
 
 // source compiles an input, a step or a query in parentheses.

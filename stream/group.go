@@ -226,9 +226,6 @@ func hasAggregate(s *saql.Select) bool {
 	return found
 }
 
-// isAnalytic tells a function OVER (… LIMIT DURATION …), which groups nothing.
-func isAnalytic(call *saql.Call) bool { return call.Over != nil && call.Over.Limit != nil }
-
 // walk calls f for an expression and all within it.
 func walk(e saql.Expr, f func(saql.Expr)) {
 	if e == nil {

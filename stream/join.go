@@ -11,11 +11,6 @@ type ReferenceTable interface {
 }
 
 // join compiles one JOIN behind what stands left of it.
-func (c *compiler) join(sc *scope, left *node, j *saql.Join) (*scope, *node, error) {
+func (c *compiler) join(sc *scope, left *node, j *saql.Join, calls []*saql.Call) (*scope, *node, error) {
 	return nil, nil, saql.Errorf(j.At, "JOIN is not supported")
-}
-
-// apply compiles one CROSS or OUTER APPLY behind what stands left of it.
-func (c *compiler) apply(sc *scope, left *node, a *saql.Apply) (*scope, *node, error) {
-	return nil, nil, saql.Errorf(a.At, "APPLY is not supported")
 }

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/weir-iot/weir/saql"
@@ -97,42 +98,77 @@ type layout struct {
 type place struct {
 	port int
 	ref  ref
+	what string // tells what the value is, whatever its slot
 }
 
 // claim returns the slot that is copied from a place.
-func (l *layout) claim(port int, r ref) int {
+func (l *layout) claim(port int, r ref, what string) int {
 	for i, p := range l.from {
 		if p.port == port && p.ref.equal(r) {
 			return l.computed + i
 		}
 	}
-	l.from = append(l.from, place{port, r})
+	l.from = append(l.from, place{port, r, what})
 	return l.computed + len(l.from) - 1
 }
 
-// copied is a relation as rows of a layout hold it, which an operator copies
-// from a port.
+// width returns the number of values of a row.
+func (l *layout) width() int { return l.computed + len(l.from) }
+
+// fill copies the values of a row that came in at a port.
+func (l *layout) fill(to []saql.Value, port int, row *saql.Row) {
+	for i := range l.from {
+		if p := &l.from[i]; p.port == port {
+			to[l.computed+i] = p.ref.value(row)
+		}
+	}
+}
+
+// names tells what the copied values are.
+func (l *layout) names() []string {
+	var names []string
+	for _, p := range l.from {
+		names = append(names, p.what)
+	}
+	return names
+}
+
+// copied is the relation of a source as rows of a layout hold it, which an
+// operator copies from a port.
 type copied struct {
 	relation
+	source string
 	port   int
 	layout *layout
 }
 
 func (c copied) column(path []saql.Name) ref {
-	return ref{slot: c.layout.claim(c.port, c.relation.column(path))}
+	what := c.source
+	for _, name := range path {
+		what += "." + strings.ToLower(name.Text)
+	}
+	return c.claim(c.relation.column(path), what)
 }
 
 func (c copied) star() []starColumn {
 	all := c.relation.star()
 	moved := make([]starColumn, len(all))
 	for i, s := range all {
-		moved[i] = starColumn{s.SchemaColumn, ref{slot: c.layout.claim(c.port, s.ref)}}
+		what := fmt.Sprintf("%s.%s", c.source, strings.ToLower(s.Name))
+		if s.Spread {
+			what += ".*"
+		}
+		moved[i] = starColumn{s.SchemaColumn, c.claim(s.ref, what)}
 	}
 	return moved
 }
 
 func (c copied) metadata(path []string) ref {
-	return ref{slot: c.layout.claim(c.port, c.relation.(messages).metadata(path))}
+	return c.claim(c.relation.(messages).metadata(path), fmt.Sprintf("%s@%q", c.source, path))
+}
+
+func (c copied) claim(r ref, what string) ref {
+	return ref{slot: c.layout.claim(c.port, r, what)}
 }
 
 // messages is a relation whose rows are messages of an input.

@@ -22,6 +22,7 @@ var rewrite = flag.Bool("rewrite", false, "write what tests in testdata/*.saqlte
 //
 //	query [implicit]       the script; implicit: SELECT * has the implicit columns
 //	event NAME             rows of an input, a JSON object a line
+//	reference NAME         what reference data is from now on, a JSON object a line
 //	watermark TIME         all rows up to this time have come
 //	----                   what came out since the last ----
 //
@@ -74,7 +75,7 @@ func parseDirectives(text string) (head string, blocks []directive) {
 	for i, line := range strings.SplitAfter(text, "\n") {
 		word, arg, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch {
-		case slices.Contains([]string{"query", "event", "watermark", "----"}, word):
+		case slices.Contains([]string{"query", "event", "reference", "watermark", "----"}, word):
 			blocks = append(blocks, directive{line: i + 1, word: word, arg: arg})
 		case len(blocks) == 0:
 			head += line
@@ -126,10 +127,13 @@ func testCase(t *testing.T, blocks []directive) {
 
 // runCase returns what comes out up to each ----, and behind the last.
 func runCase(t *testing.T, blocks []directive, before func(r *testRun, next saql.Ticks)) []string {
-	r := &testRun{t: t, before: before}
+	r := &testRun{t: t, before: before, inputs: testInputs(blocks)}
 	var all []string
 	for _, b := range blocks {
 		switch b.word {
+		case "reference":
+			r.flush()
+			r.inputs[b.arg].Reference.(*testTable).load(t, b.text)
 		case "query":
 			r.compile(b)
 		case "event":
@@ -150,10 +154,47 @@ func runCase(t *testing.T, blocks []directive, before func(r *testRun, next saql
 	return append(all, r.out.String())
 }
 
+// testInputs returns the inputs of a case with reference data; nil: it has none.
+func testInputs(blocks []directive) map[string]Input {
+	inputs, some := make(map[string]Input), false
+	for _, b := range blocks {
+		switch b.word {
+		case "event":
+			inputs[b.arg] = Input{}
+		case "reference":
+			inputs[b.arg], some = Input{Reference: &testTable{}}, true
+		}
+	}
+	if !some {
+		return nil
+	}
+	return inputs
+}
+
+// A testTable is reference data of a test.
+type testTable struct{ rows []*saql.Record }
+
+func (tab *testTable) At(saql.Ticks) []*saql.Record { return tab.rows }
+
+func (tab *testTable) load(t *testing.T, text string) {
+	tab.rows = nil
+	for line := range strings.Lines(text) {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		values := make([]saql.Value, 1)
+		if err := saql.NewDecoder([]saql.DecodeColumn{nil}).Decode([]byte(line), values); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		tab.rows = append(tab.rows, values[0].Clone().Record())
+	}
+}
+
 // A testRun is one instance that is tested.
 type testRun struct {
 	t       *testing.T
 	before  func(r *testRun, next saql.Ticks)
+	inputs  map[string]Input
 	program *Program // nil: it does not compile
 	*Instance
 	events []testEvent
@@ -180,7 +221,7 @@ func mustTicks(t *testing.T, s string) saql.Ticks {
 func (r *testRun) compile(b directive) {
 	script, err := saql.Parse(b.text)
 	if err == nil {
-		r.program, err = Compile(script, Environment{Implicit: b.arg == "implicit"})
+		r.program, err = Compile(script, Environment{Inputs: r.inputs, Implicit: b.arg == "implicit"})
 	}
 	var se *saql.Error
 	if errors.As(err, &se) {

@@ -23,6 +23,10 @@ type source struct {
 	rel  relation
 	// time is where the time of the source's own row is; nil: the row has it.
 	time *ref
+	// lag is how much older than the row the source's own row may be.
+	lag saql.Ticks
+	// over are the functions OVER (…) that were computed of the source.
+	over []overResult
 }
 
 // timestamp evaluates to the time of the source's row, as DATEDIFF takes it.

@@ -26,11 +26,8 @@ func (c *compiler) query(q *saql.Query) (step, error) {
 // selects compiles one SELECT: what it reads, WHERE, GROUP BY, then HAVING and
 // the columns.
 func (c *compiler) selects(s *saql.Select) (step, error) {
-	sc, n, err := c.from(s.From)
+	sc, n, err := c.from(s)
 	if err != nil {
-		return step{}, err
-	}
-	if sc, n, err = c.analytic(sc, n, s); err != nil {
 		return step{}, err
 	}
 	if len(s.GroupBy) > 0 || hasAggregate(s) {
