@@ -199,6 +199,8 @@ func (p *parser) refuseOperand(t token) {
 	p.unexpected("an expression")
 	switch {
 	case p.err.At != t.at:
+	case t.is("SELECT"):
+		p.err.Hint = "a query within an expression is not supported, JOIN it"
 	case t.is("NOT"):
 		p.err.Hint = "write (NOT …)"
 	case t.kind == tokenWord && isReserved(t.text):

@@ -33,13 +33,6 @@ func (s *Script) String() string {
 	return p.b.String()
 }
 
-// String gives the query in its canonical layout.
-func (q *Query) String() string {
-	var p printer
-	p.query(q)
-	return p.b.String()
-}
-
 // ExprString gives an expression as Script.String prints it.
 func ExprString(e Expr) string {
 	var p printer

@@ -84,6 +84,26 @@ CREATE FUNCTION f
 SELECT a = NOT b FROM hub WHERE a = NOT b
 ====
 ;
+====
+SELECT a FROM hub INNER doors
+====
+SELECT a FROM hub OUTER doors
+====
+SELECT a INTO lake WHERE a = 1
+====
+SELECT [a.b](1) FROM hub
+====
+SELECT "a FROM hub
+====
+SELECT [] FROM hub
+====
+SELECT (SELECT a FROM hub) FROM hub
+====
+SELECT a FROM hub WHERE a IN (SELECT a FROM doors)
+====
+SELECT a FROM hub WHERE a LIKE 'x' 'y' [z]
+====
+SELECT a INTO lake alerts FROM hub
 ----
 line 1, column 10: unexpected "FORM", expected FROM or INTO: did you mean FROM?
 ====
@@ -168,3 +188,23 @@ line 1, column 8: unexpected "FUNCTION", expected TABLE
 line 1, column 37: unexpected "NOT", expected an expression: write (NOT …)
 ====
 line 2, column 1: unexpected end of script, expected SELECT, WITH or CREATE TABLE
+====
+line 1, column 25: unexpected "doors", expected JOIN
+====
+line 1, column 25: unexpected "doors", expected APPLY
+====
+line 1, column 20: unexpected "WHERE", expected FROM
+====
+line 1, column 8: unexpected [a.b], expected the name of a function
+====
+line 1, column 8: a name has no end, expected "
+====
+line 1, column 8: a name is empty
+====
+line 1, column 9: unexpected "SELECT", expected an expression: a query within an expression is not supported, JOIN it
+====
+line 1, column 31: unexpected "SELECT", expected an expression: a query within an expression is not supported, JOIN it
+====
+line 1, column 36: unexpected 'y', expected GROUP BY, HAVING, UNION or the end of the query
+====
+line 1, column 20: unexpected "alerts", expected FROM
