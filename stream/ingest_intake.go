@@ -81,7 +81,7 @@ type run struct {
 	mark   saql.Ticks
 	resume resume
 	read   int64 // the last record that was read
-	size   int   // bytes of the records read for it
+	counts ingestCounts
 }
 
 // errHeld ends a job that would have to keep too many events in memory.
@@ -100,7 +100,6 @@ type intake struct {
 	blocks  []*block // those with events in pending, oldest first
 	at      resume   // behind the last message
 	read    int64
-	size    int
 	counts  ingestCounts
 }
 
@@ -149,7 +148,6 @@ func (s *intake) add(msgs []telemetry.Message) {
 func (s *intake) message(b *block, m *telemetry.Message) {
 	s.read = m.Seq
 	s.counts.messages++
-	s.size += m.Size()
 	if m.Source != telemetry.Telemetry {
 		s.counts.skipped++
 		return
@@ -203,6 +201,13 @@ func (s *intake) place(e *event, m *telemetry.Message, arrival saql.Ticks) {
 	}
 }
 
+// skipTo tells that no record up to seq comes.
+func (s *intake) skipTo(seq int64) {
+	if seq > s.read {
+		s.read, s.at.after = seq, seq
+	}
+}
+
 // through tells that no later message arrives before t.
 func (s *intake) through(t time.Time) {
 	if !t.IsZero() {
@@ -225,13 +230,12 @@ func (s *intake) cut(r *run) error {
 	}
 	s.tail = len(s.pending)
 	s.released(r.events)
-	r.next, r.mark, r.resume, r.read, r.size = 0, s.line.mark, s.at, s.read, s.size
+	r.next, r.mark, r.resume, r.read, r.counts = 0, s.line.mark, s.at, s.read, s.counts
 	if len(s.blocks) > 0 {
 		r.resume = s.blocks[0].start
 	} else if s.line.streams != nil {
 		r.resume.over = maps.Clone(s.line.streams.newest)
 	}
-	s.size = 0
 	if len(s.pending) > s.limit {
 		return fmt.Errorf("%w (%d events, at most %d)", errHeld, len(s.pending), s.limit)
 	}

@@ -43,14 +43,15 @@ func (l *lane) empty() bool { return l.run == nil || l.run.next == len(l.run.eve
 // order of (time, source, seq, element). It gives an event as soon as no other
 // source can give one that belongs before it.
 type merge struct {
-	lanes []lane   // by rank
-	done  progress // what is at or before it was given
-	skip  progress // of a restored merge: what is at or before it is not given again
+	lanes []lane     // by rank
+	done  progress   // what is at or before it was given
+	skip  progress   // of a restored merge: what is at or before it is not given again
+	until saql.Ticks // events of that time and later are not given
 }
 
 // newMerge merges sources of the given ranks that start at the given places.
 func newMerge(ranks []int, at []resume) *merge {
-	m := &merge{lanes: make([]lane, len(ranks)), skip: beginning, done: beginning}
+	m := &merge{lanes: make([]lane, len(ranks)), skip: beginning, done: beginning, until: math.MaxInt64}
 	for i, rank := range ranks {
 		m.lanes[i].rank, m.lanes[i].resume, m.lanes[i].read = rank, at[i], at[i].after
 	}
@@ -77,12 +78,15 @@ func (m *merge) put(i int, r *run) (spare *run) {
 	return spare
 }
 
-// next returns the next event and its lane, or none: then the slowest lane
-// needs a run. The event is done with at the next call.
+// next returns the next event and its lane, or none: then that lane needs a run
+// before there can be another. At until the lane is -1.
 func (m *merge) next() (*event, int) {
 	for {
 		i := m.slowest()
 		l := &m.lanes[i]
+		if l.key() >= m.until {
+			return nil, -1
+		}
 		if l.empty() {
 			if l.run == nil || !l.finish() {
 				return nil, i
@@ -110,15 +114,18 @@ func (l *lane) finish() bool {
 }
 
 func (m *merge) skipped(e *event, rank int) bool {
-	s := &m.skip
-	if e.at != s.at {
-		return e.at < s.at
+	return !(progress{e.at, rank, e.seq, e.index}).after(m.skip)
+}
+
+func (p progress) after(o progress) bool {
+	if p.at != o.at {
+		return p.at > o.at
 	}
-	if rank != s.rank {
-		return rank < s.rank
+	if p.rank != o.rank {
+		return p.rank > o.rank
 	}
-	return e.seq < s.seq || e.seq == s.seq && e.index <= s.index
+	return p.seq > o.seq || p.seq == o.seq && p.index > o.index
 }
 
 // mark returns the watermark of all lanes: no later event is at or before it.
-func (m *merge) mark() saql.Ticks { return m.lanes[m.slowest()].key() - 1 }
+func (m *merge) mark() saql.Ticks { return min(m.lanes[m.slowest()].key(), m.until) - 1 }

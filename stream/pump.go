@@ -21,10 +21,20 @@ type pump struct {
 	merge    *merge
 	instance *Instance
 	sink     Sink
-	dead     func(input int, d *DeadLetter) error
+	dead     func(input int, e *event) error
 	row      saql.Row
 	advanced saql.Ticks // the watermark that the instance has
 	events   int64
+	// muted is where the rows begin that are wanted: what the rows before are made
+	// of is processed for the state alone. nil: all are wanted.
+	muted *cut
+}
+
+// A cut is a moment between two rows of a program: before it are those of the
+// events up to Done, and those that the watermark Advanced lets windows give.
+type cut struct {
+	Done     checkpointEvent `json:"done"`
+	Advanced saql.Ticks      `json:"advanced"`
 }
 
 func newPump(feeds []feedPlan, at []resume, inputs int, instance *Instance) *pump {
@@ -36,7 +46,7 @@ func newPump(feeds []feedPlan, at []resume, inputs int, instance *Instance) *pum
 }
 
 // drain processes what is there, and returns the feed that must give its next
-// run before anything else can be processed.
+// run before anything else can be processed; -1: the merge's until is reached.
 func (p *pump) drain() (feed int, err error) {
 	for {
 		e, i := p.merge.next()
@@ -51,8 +61,13 @@ func (p *pump) drain() (feed int, err error) {
 }
 
 func (p *pump) process(e *event, f feedPlan) error {
+	if p.muted != nil && p.merge.done.after(p.muted.Done.progress()) {
+		if err := p.unmute(); err != nil {
+			return err
+		}
+	}
 	if e.dead != nil {
-		return p.dead(f.input, e.dead)
+		return p.dead(f.input, e)
 	}
 	p.events++
 	p.row = saql.Row{Time: e.at, Key: saql.Key{Partition: f.partition, Seq: e.seq, Index: e.index}, Values: e.values}
@@ -63,6 +78,19 @@ func (p *pump) advance(watermark saql.Ticks) error {
 	if watermark <= p.advanced {
 		return nil
 	}
+	if p.muted != nil && watermark > p.muted.Advanced {
+		if err := p.unmute(); err != nil {
+			return err
+		}
+	}
 	p.advanced = watermark
 	return p.instance.Advance(watermark, p.sink)
+}
+
+// unmute goes to the cut: the rows from there on are wanted.
+func (p *pump) unmute() error {
+	to := p.muted.Advanced
+	err := p.instance.Advance(to, p.sink)
+	p.advanced, p.muted = max(p.advanced, to), nil
+	return err
 }

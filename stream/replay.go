@@ -147,9 +147,9 @@ func (r *Replay) run(ctx context.Context, feeds []feed, offline bool) (ReplayEnd
 		s.end.Rows++
 		return r.Row(outputs[output], row)
 	}
-	p.dead = func(input int, d *DeadLetter) error {
-		d.Input = inputs[input].Alias
-		return s.dead(d)
+	p.dead = func(input int, e *event) error {
+		e.dead.Input = inputs[input].Alias
+		return s.dead(e.dead)
 	}
 	err := s.pump(ctx, p)
 	s.end.Events = p.events

@@ -1,0 +1,176 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/weir-iot/weir/blob"
+	blobmem "github.com/weir-iot/weir/blob/mem"
+	"github.com/weir-iot/weir/eventlog"
+)
+
+// memOutput is an output in memory that loses what was not flushed in a crash,
+// as the hot store does: a suffix of the writes.
+type memOutput struct {
+	mu      sync.Mutex
+	writes  []memWrite
+	flushed int // of writes
+	hook    func(rows []OutputRow) error
+}
+
+type memWrite struct {
+	shard Shard
+	mark  Ordinal
+	rows  []string
+}
+
+func (o *memOutput) Mark(_ context.Context, shard Shard) (Ordinal, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	mark := None
+	for _, w := range o.writes {
+		if w.shard == shard {
+			mark = max(mark, w.mark)
+		}
+	}
+	return mark, nil
+}
+
+func (o *memOutput) Write(_ context.Context, shard Shard, rows []OutputRow) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.hook != nil {
+		if err := o.hook(rows); err != nil {
+			return err
+		}
+	}
+	w := memWrite{shard: shard, mark: rows[len(rows)-1].Ordinal}
+	for _, r := range rows {
+		w.rows = append(w.rows, fmt.Sprintf("%s %s", r.Time, r.Data))
+	}
+	o.writes = append(o.writes, w)
+	return nil
+}
+
+func (o *memOutput) Flush(context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.flushed = len(o.writes)
+	return nil
+}
+
+// crash loses some of what was not flushed.
+func (o *memOutput) crash(r *rand.Rand) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.writes = o.writes[:o.flushed+r.IntN(len(o.writes)-o.flushed+1)]
+	o.hook = nil
+}
+
+func (o *memOutput) set(hook func([]OutputRow) error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.hook = hook
+}
+
+// rows returns what was written: of each shard in order, shards one after the
+// other, generations too.
+func (o *memOutput) rows() (all []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	byShard := make(map[Shard][]string)
+	for _, w := range o.writes {
+		byShard[w.shard] = append(byShard[w.shard], w.rows...)
+	}
+	for gen := range 10 {
+		for shard := range 10 {
+			for s, rows := range byShard {
+				if s.Generation == gen && s.Shard == shard {
+					all = append(all, rows...)
+				}
+			}
+		}
+	}
+	return all
+}
+
+func (o *memOutput) sorted() []string { return slices.Sorted(slices.Values(o.rows())) }
+
+var errDead = errors.New("the process is dead")
+
+// jobTest is a job over a log, and all that outlives a crash of it.
+type jobTest struct {
+	log    eventlog.Log
+	bucket blob.Bucket
+	out    map[string]*memOutput
+	dead   *memOutput
+	o      JobOptions
+}
+
+func newJobTest(t *testing.T, log eventlog.Log, query string) *jobTest {
+	t.Helper()
+	jt := &jobTest{log: log, bucket: blobmem.New(), out: map[string]*memOutput{}, dead: &memOutput{}}
+	jt.o = JobOptions{Name: "job", Program: compileText(t, query), Policy: DefaultPolicy()}
+	for _, out := range jt.o.Program.Outputs() {
+		if jt.out[out.Name] == nil {
+			jt.out[out.Name] = &memOutput{}
+		}
+	}
+	return jt
+}
+
+func (jt *jobTest) job(t *testing.T) *Job {
+	t.Helper()
+	o := jt.o
+	o.Bucket, o.Dead = jt.bucket, jt.dead
+	o.Inputs, o.Outputs = map[string]eventlog.Reader{}, map[string]Output{}
+	for _, in := range o.Program.Inputs() {
+		o.Inputs[in.Alias] = jt.log
+	}
+	for name, out := range jt.out {
+		o.Outputs[name] = out
+	}
+	j, err := NewJob(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// run starts a job; the returned function stops it and gives Run's error.
+func runJob(t *testing.T, j *Job) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- j.Run(ctx) }()
+	var once sync.Once
+	var err error
+	stop = func() error {
+		once.Do(func() {
+			cancel()
+			err = <-done
+		})
+		return err
+	}
+	t.Cleanup(func() { _ = stop() })
+	return stop
+}
+
+// dyingBucket takes nothing any more once die fails.
+type dyingBucket struct {
+	blob.Bucket
+	die func() error
+}
+
+func (b *dyingBucket) Swap(ctx context.Context, name string, old blob.Version, r io.Reader) (blob.Version, error) {
+	if err := b.die(); err != nil {
+		return blob.Absent, err
+	}
+	return b.Bucket.Swap(ctx, name, old, r)
+}

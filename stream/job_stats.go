@@ -1,0 +1,243 @@
+package stream
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-iot/weir/saql"
+)
+
+// JobStats is how a job does. Counts are since it was made.
+type JobStats struct {
+	Shards int
+	Events int64 // rows that came in
+	Rows   int64 // rows that came out
+	// Early, Late and OutOfOrder are events beyond the policy, dropped or
+	// adjusted; Dropped are the dropped ones of them.
+	Early, Late, OutOfOrder, Dropped int64
+	Undecoded                        int64 // bodies and elements that are no rows
+	DeadLetters                      int64
+	EventsPerSecond, RowsPerSecond   float64 // over the last ten seconds
+	// Watermark: all events before it are processed, in all shards; the zero time
+	// is nothing yet. Delay is how far it is behind the clock.
+	Watermark  time.Time
+	Delay      time.Duration
+	StateBytes int       // of the newest checkpoints
+	Checkpoint time.Time // when the oldest of them was made; the zero time is none
+	Feeds      []FeedStats
+	// LastError is the latest failure, nil after the success of what had failed.
+	LastError error
+}
+
+// FeedStats is how far one partition of an input is read.
+type FeedStats struct {
+	Input     string
+	Partition int
+	Read      int64 // the last record, -1 for none
+	Watermark time.Time
+}
+
+// jobStats is what Stats shows.
+type jobStats struct {
+	now         func() time.Time
+	rows        atomic.Int64
+	deadLetters atomic.Int64
+
+	mu      sync.Mutex
+	shards  map[int]*shardStats
+	past    ingestCounts // of runs before this one
+	events  meter
+	made    meter
+	counted int64 // rows in made
+	err     error
+	failing map[string]error // by what failed
+}
+
+type shardStats struct {
+	feeds  []FeedStats
+	marks  []saql.Ticks
+	counts []ingestCounts
+	mark   saql.Ticks
+	size   int
+	saved  time.Time
+}
+
+// A meter counts by second, for the rate of the last ten.
+type meter struct {
+	second int64
+	counts [11]int64
+}
+
+func (m *meter) add(now time.Time, n int64) {
+	m.turn(now)
+	m.counts[m.second%int64(len(m.counts))] += n
+}
+
+func (m *meter) turn(now time.Time) {
+	second := now.Unix()
+	if second-m.second >= int64(len(m.counts)) {
+		m.counts = [11]int64{}
+	} else {
+		for s := m.second + 1; s <= second; s++ {
+			m.counts[s%int64(len(m.counts))] = 0
+		}
+	}
+	m.second = max(m.second, second)
+}
+
+// rate is that of the ten whole seconds before this one.
+func (m *meter) rate(now time.Time) float64 {
+	m.turn(now)
+	var sum int64
+	for i, n := range m.counts {
+		if int64(i) != m.second%int64(len(m.counts)) {
+			sum += n
+		}
+	}
+	return float64(sum) / float64(len(m.counts)-1)
+}
+
+func (j *jobStats) shard(s *shard) *shardStats {
+	st := j.shards[s.index]
+	if st == nil {
+		st = &shardStats{counts: make([]ingestCounts, len(s.feeds)), marks: make([]saql.Ticks, len(s.feeds))}
+		for i, f := range s.feeds {
+			st.feeds = append(st.feeds, FeedStats{Input: s.job.plans[f.input].Alias, Partition: f.partition, Read: s.resumes[i].after})
+		}
+		if j.shards == nil {
+			j.shards = make(map[int]*shardStats)
+		}
+		j.shards[s.index] = st
+	}
+	return st
+}
+
+// took counts a run that the shard begins with.
+func (j *jobStats) took(s *shard, feed int, r *run) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	st := j.shard(s)
+	j.events.add(j.now(), r.counts.rows-st.counts[feed].rows)
+	st.counts[feed], st.marks[feed] = r.counts, r.mark
+	st.feeds[feed].Read = r.read
+}
+
+// advanced notes how far the shard has come.
+func (j *jobStats) advanced(s *shard) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.shard(s).mark = s.pump.advanced
+	rows := j.rows.Load()
+	j.made.add(j.now(), rows-j.counted)
+	j.counted = rows
+}
+
+// begin keeps the counts of the run before.
+func (j *jobStats) begin() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, st := range j.shards {
+		for _, c := range st.counts {
+			j.past.add(c)
+		}
+	}
+	j.shards, j.err = nil, nil
+}
+
+func (j *jobStats) saved(shard, size int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if st := j.shards[shard]; st != nil {
+		st.size, st.saved = size, j.now()
+	}
+}
+
+// failed notes what ended the job.
+func (j *jobStats) failed(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.err = err
+}
+
+// trouble notes a failure and reports whether it is news.
+func (j *jobStats) trouble(doing string, err error) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.failing == nil {
+		j.failing = make(map[string]error)
+	}
+	old := j.failing[doing]
+	j.failing[doing] = err
+	return old == nil || old.Error() != err.Error()
+}
+
+func (j *jobStats) recovered(doing string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.failing, doing)
+}
+
+func (c *ingestCounts) add(o ingestCounts) {
+	c.messages += o.messages
+	c.rows += o.rows
+	c.skipped += o.skipped
+	c.undecoded += o.undecoded
+	c.early += o.early
+	c.late += o.late
+	c.outOfOrder += o.outOfOrder
+	c.dropped += o.dropped
+}
+
+// Stats returns how the job does.
+func (j *Job) Stats() JobStats {
+	t := &j.stats
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now()
+	s := JobStats{
+		Shards: len(t.shards), Rows: t.rows.Load(), DeadLetters: t.deadLetters.Load(), LastError: t.err,
+		EventsPerSecond: t.events.rate(now), RowsPerSecond: t.made.rate(now),
+	}
+	counts := t.past
+	var mark saql.Ticks
+	for i := range len(t.shards) {
+		st := t.shards[i]
+		for k, c := range st.counts {
+			counts.add(c)
+			st.feeds[k].Watermark = instant(st.marks[k])
+		}
+		s.Feeds = append(s.Feeds, st.feeds...)
+		s.StateBytes += st.size
+		if i == 0 || st.mark < mark {
+			mark = st.mark
+		}
+		if i == 0 || st.saved.Before(s.Checkpoint) {
+			s.Checkpoint = st.saved
+		}
+	}
+	s.Events, s.Early, s.Late, s.OutOfOrder = counts.rows, counts.early, counts.late, counts.outOfOrder
+	s.Dropped, s.Undecoded = counts.dropped, counts.undecoded
+	if s.Watermark = instant(mark); !s.Watermark.IsZero() {
+		s.Delay = max(0, now.Sub(s.Watermark))
+	}
+	if doing := slices.Sorted(maps.Keys(t.failing)); s.LastError == nil && len(doing) > 0 {
+		s.LastError = t.failing[doing[0]]
+	}
+	s.Feeds = slices.Clone(s.Feeds)
+	return s
+}
+
+// instant is a watermark as a time, the zero time if there is none.
+func instant(t saql.Ticks) time.Time {
+	if t <= 0 {
+		return time.Time{}
+	}
+	return t.Time()
+}
+
+// jitter spreads waits, so that not all jobs come at the same moment.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
