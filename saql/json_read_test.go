@@ -169,6 +169,34 @@ func TestDecodeReuse(t *testing.T) {
 	}
 }
 
+// TestDecodeAllocatesNothing reads rows with records, arrays and escapes: all of
+// it lives in memory that the row before used.
+func TestDecodeAllocatesNothing(t *testing.T) {
+	body := []byte(`{"a":[1,[2,"\t"]],"b":{"c":{"d":"\u00e4"}},"e":1.5}`)
+	for _, columns := range [][]DecodeColumn{{{}, {"e"}}, {{"a"}, {"b", "c"}}} {
+		d := NewDecoder(columns)
+		values := make([]Value, len(columns))
+		var out []byte
+		row := func() {
+			if err := d.Decode(body, values); err != nil {
+				t.Fatal(err)
+			}
+			out = AppendJSON(out[:0], values[0])
+		}
+		for range 10 {
+			row()
+		}
+		rows := func() {
+			for range 1000 {
+				row()
+			}
+		}
+		if n := testing.AllocsPerRun(5, rows); n > 0 {
+			t.Errorf("%v: %v allocations of 1000 rows", columns, n)
+		}
+	}
+}
+
 // TestDecodeLayouts decodes objects whose members come, go and change places:
 // what an earlier one had at a place says nothing about a later one.
 func TestDecodeLayouts(t *testing.T) {
