@@ -6,13 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/weir-iot/weir/config"
 	"github.com/weir-iot/weir/hub"
 	"github.com/weir-iot/weir/internal/pki"
+	"github.com/weir-iot/weir/saql"
+	"github.com/weir-iot/weir/stream"
 )
 
 // A Finding is the result of one check: a Problem stops a start, a Notice does not.
@@ -46,6 +50,9 @@ func Check(ctx context.Context, c *config.Config) []Finding {
 		findings[0].Problem = err.Error()
 	}
 	findings = append(findings, checkPolicies(c.Data), checkCertificate(c))
+	if c.Does(config.RoleStream) {
+		findings = append(findings, checkJobs(c)...)
+	}
 	if running != nil {
 		return append(findings, Finding{Subject: "ports", Detail: fmt.Sprintf("process %d serves MQTT at %s, HTTPS at %v, the API at %s", running.PID, running.MQTT, running.HTTPS, running.API)})
 	}
@@ -115,6 +122,31 @@ func checkCertificate(c *config.Config) Finding {
 		f.Detail = fmt.Sprintf("of %s, until %s, renewed before", CAFile(c.Data), end.Format(time.DateOnly))
 	}
 	return f
+}
+
+// checkJobs compiles the queries of the configuration.
+func checkJobs(c *config.Config) []Finding {
+	tables, err := loadReferences(c)
+	if err != nil {
+		return []Finding{{Subject: "reference data", Problem: err.Error()}}
+	}
+	env := environment(c, tables, nil)
+	var findings []Finding
+	for _, name := range slices.Sorted(maps.Keys(c.Jobs)) {
+		f := Finding{Subject: "job " + name, Detail: cmp.Or(c.Jobs[name].Query, "built in")}
+		text, err := queryOf(c.Jobs[name])
+		if err == nil {
+			_, err = stream.Prepare(text, env)
+		}
+		if bad := saql.Errors(err); len(bad) > 0 {
+			err = fmt.Errorf("%s: %w", f.Detail, bad[0])
+		}
+		if err != nil {
+			f.Problem = err.Error()
+		}
+		findings = append(findings, f)
+	}
+	return findings
 }
 
 // checkPorts binds each port and gives it back.

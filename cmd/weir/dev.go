@@ -29,6 +29,10 @@ machines that connect to it as real devices do, over MQTT and TLS, with faults n
 and then. It prints the address of the dashboard, the connection strings of a
 device and of a service, and the environment with which the Azure SDKs trust it.
 
+Its jobs are files to read and change: jobs/*.asaql beside the configuration, or in
+the data folder where there is none. They find anomalies and what is above 30 °C:
+weir alerts --follow. A configuration with the key jobs has its own instead.
+
 Ctrl-C stops it; the data stays in the data folder, and the next start goes on.`,
 		Example: `  weir dev
   weir dev --machines 200 --data /tmp/weir
@@ -38,6 +42,7 @@ Ctrl-C stops it; the data stays in the data folder, and the next start goes on.`
 			if machines < 0 || machines > maxMachines {
 				return fmt.Errorf("--machines %d: it is 0 to %d; weir sim makes more load", machines, maxMachines)
 			}
+			f.solution = true
 			return g.serve(c.Context(), &f, &fleetOf{g: g, machines: machines})
 		},
 	}

@@ -8,12 +8,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weir-iot/weir/config"
+	"github.com/weir-iot/weir/internal/solution"
 	"github.com/weir-iot/weir/node"
 )
 
@@ -21,6 +23,7 @@ import (
 type served struct {
 	api, mqtt, https string
 	verbose          bool
+	solution         bool // with the jobs of weir dev
 }
 
 // register defines the flags of a command that serves.
@@ -52,7 +55,29 @@ func (f *served) apply(g *globals) (*config.File, error) {
 	if f.https != "" && !file.Has("https.standard") {
 		file.HTTPS.Standard = ""
 	}
+	if f.solution && !file.Has("jobs") {
+		if err := addSolution(file); err != nil {
+			return nil, err
+		}
+	}
 	return file, file.Validate()
+}
+
+// addSolution gives a configuration without jobs those of weir dev.
+func addSolution(file *config.File) error {
+	paths, err := solution.Write(file.Folder())
+	if err != nil {
+		return err
+	}
+	for name, path := range paths {
+		j, there := file.Jobs[name]
+		if !there {
+			j = config.DefaultJob()
+		}
+		j.Query = path
+		file.Jobs[name] = j
+	}
+	return nil
 }
 
 // level is that of the log on stderr.
@@ -101,7 +126,7 @@ func (g *globals) serve(ctx context.Context, f *served, fleet *fleetOf) error {
 	if err != nil {
 		return err
 	}
-	if err := g.welcome(ctx, file, n, fleet); err != nil {
+	if err := g.welcome(ctx, f, file, n, fleet); err != nil {
 		return errors.Join(err, n.Close())
 	}
 	if fleet == nil {
@@ -122,9 +147,12 @@ func (g *globals) serve(ctx context.Context, f *served, fleet *fleetOf) error {
 
 // welcome prints how to connect. Keys are for eyes, not for the log file of a
 // service: serve prints them on a terminal only.
-func (g *globals) welcome(ctx context.Context, file *config.File, n *node.Node, fleet *fleetOf) error {
+func (g *globals) welcome(ctx context.Context, f *served, file *config.File, n *node.Node, fleet *fleetOf) error {
 	s := n.State()
 	rows := [][]string{{"dashboard and API", cmp.Or(s.API, "not served: roles")}, {"MQTT for devices", s.MQTT + reach(file.MQTT.Listen)}, {"HTTPS", strings.Join(s.HTTPS, ", ") + reach(file.HTTPS.Listen)}, {"data", file.Data}}
+	if f.solution {
+		rows = append(rows, []string{"jobs", filepath.Join(file.Folder(), "jobs", "*.asaql") + "   (weir alerts --follow" + dataFlag(g, file) + ")"})
+	}
 	if fleet != nil {
 		if err := fleet.register(ctx, n); err != nil {
 			return err

@@ -27,6 +27,9 @@ var names = []string{"hot", "anomaly", "threshold"}
 // Write makes jobs/NAME.asaql in the folder dir for each job that has no file
 // there yet. It returns the paths of all, by the job's name.
 func Write(dir string) (map[string]string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil { // the data folder, at its first start
+		return nil, fmt.Errorf("writing the jobs: %w", err)
+	}
 	dir = filepath.Join(dir, "jobs")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("writing the jobs: %w", err)
