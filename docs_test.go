@@ -12,6 +12,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/weir-iot/weir/saql"
+	"github.com/weir-iot/weir/stream"
 )
 
 // A link of a document to a file exists, and what a link to a Go file names in
@@ -196,4 +199,36 @@ func specNames(s ast.Spec) (names []string) {
 		}
 	}
 	return names
+}
+
+// TestStreamAnalyticsPage: the page names every function that there is, and its
+// queries compile.
+func TestStreamAnalyticsPage(t *testing.T) {
+	raw, err := os.ReadFile("docs/stream-analytics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(raw)
+	_, scalar, _ := strings.Cut(page, "\n| scalar |")
+	scalar, others, _ := strings.Cut(scalar, ", `CAST`")
+	var named []string
+	for _, m := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(scalar, -1) {
+		named = append(named, m[1])
+	}
+	if there := saql.Functions(); !slices.Equal(named, there) || others == "" {
+		t.Errorf("the page names %v, and there are %v", named, there)
+	}
+	blocks := regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(page, -1)
+	if len(blocks) == 0 {
+		t.Error("the page has no query")
+	}
+	for _, b := range blocks {
+		script, err := saql.Parse(b[1])
+		if err == nil {
+			_, err = stream.Compile(script, stream.Environment{})
+		}
+		if err != nil {
+			t.Errorf("%v in\n%s", err, b[1])
+		}
+	}
 }

@@ -144,7 +144,7 @@ type Job struct {
 	From string `yaml:"from"`
 }
 
-func (a *AlertsOutput) setDefaults() { a.TTL = 30 * 24 * time.Hour }
+func (a *AlertsOutput) setDefaults() { a.TTL = 7 * 24 * time.Hour }
 
 func (w *WebhookOutput) setDefaults() { w.Batch = 100 }
 
