@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// moments converts a datetime, or a string as CAST does.
+// momentOf returns a datetime, or that which a string is cast to.
 func momentOf(v Value) (Ticks, error) {
 	if v.kind == KindDatetime {
 		return v.Datetime(), nil
@@ -136,10 +136,11 @@ func partOf(u Unit) func(args []Value) (Value, error) {
 func datetimeFromParts(args []Value) (Value, error) {
 	var p [7]int
 	for i, a := range args {
-		if n := a.Bigint(); n < 0 || n > 9999 {
+		n := a.Bigint()
+		if n < 0 || n > 9999 {
 			return Null, fmt.Errorf("part %d of DATETIMEFROMPARTS is %d: there is no such datetime", i+1, n)
 		}
-		p[i] = int(args[i].Bigint())
+		p[i] = int(n)
 	}
 	d := date{p[0], p[1], p[2]}
 	if !d.valid() || p[3] > 23 || p[4] > 59 || p[5] > 59 || p[6] > 999 {

@@ -339,10 +339,7 @@ func (s *jsonScanner) number() (v Value, wide bool) {
 	}
 	digits := i - first
 	if digits == 0 || digits > 1 && b[first] == '0' {
-		s.i = first
-		if digits > 0 {
-			s.i++
-		}
+		s.i = min(first+1, i)
 		s.expected("a value")
 		return Null, false
 	}
