@@ -71,7 +71,7 @@ those of weir test are Azure's.`,
 	f.BoolVar(&g.json, "json", false, "print JSON: one object, or one per line")
 	root.SetUsageTemplate(root.UsageTemplate() + usageFoot)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return misused(c, err) })
-	root.AddCommand(newDev(g), newServe(g), newSim(g), newDevice(g), newQuery(g), newTest(g), newJob(g), newAlerts(g), newConnectionString(g), newCheck(g), newVersion(g))
+	root.AddCommand(newDev(g), newServe(g), newSim(g), newDevice(g), newQuery(g), newTest(g), newJob(g), newAlerts(g), newConnectionString(g), newCheck(g), newVersion(g), newJavaScript(g))
 	hintArgs(root)
 	return root
 }

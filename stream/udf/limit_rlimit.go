@@ -1,0 +1,13 @@
+//go:build linux || darwin
+
+package udf
+
+import "golang.org/x/sys/unix"
+
+// limitMemory makes the system refuse memory above the limit, which ends the
+// process. Go keeps itself below it as long as it can.
+func limitMemory(limit uint64) error {
+	const runtime = 64 << 20 // what a Go process reserves before it does anything
+	limit += runtime
+	return unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: limit, Max: limit})
+}
