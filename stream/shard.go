@@ -103,11 +103,8 @@ func (s *shard) run(ctx context.Context) error {
 		})
 	}
 	err := s.loop(reading)
-	stop(err)
+	stop(nil)
 	wg.Wait()
-	if err == nil && ctx.Err() == nil {
-		err = context.Cause(reading)
-	}
 	return err
 }
 
@@ -187,7 +184,7 @@ func (s *shard) finish(ctx, working context.Context) error {
 		return err
 	}
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-		return err // a feed's, or another shard's
+		return err // what a feed, or another shard, failed on
 	}
 	return nil
 }

@@ -1,0 +1,244 @@
+package stream
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/weir-iot/weir/eventlog"
+	"github.com/weir-iot/weir/saql"
+)
+
+// How a job goes on after Apply.
+type How string
+
+// The ways.
+const (
+	Started   How = "started"   // a new job
+	Continued How = "continued" // from the old version's checkpoint
+	Replayed  How = "replayed"  // its state is built again from the log
+	Unchanged How = "unchanged" // the old version is the same
+)
+
+// Applied says how a job goes on.
+type Applied struct {
+	Created bool // there was no such job
+	How     How
+	Detail  string // the same in words, with the reason
+}
+
+// Apply makes or replaces a job and starts it. It compiles first: after an error
+// the old version goes on. The rows of the old version end where those of the
+// new one begin: between two events, in the order of their time.
+func (m *Jobs) Apply(ctx context.Context, c JobConfig) (Applied, error) {
+	if err := checkJobName(c.Name); err != nil {
+		return Applied{}, err
+	}
+	p, err := m.o.Compile(c)
+	if err != nil {
+		return Applied{}, err
+	}
+	if _, err := m.runner(c, p); err != nil {
+		return Applied{}, err
+	}
+	m.mu.Lock()
+	e, known := m.entries[c.Name]
+	if m.ctx == nil {
+		m.mu.Unlock()
+		return Applied{}, errNotUp
+	}
+	if !known {
+		e = &jobEntry{state: JobStopped}
+		m.entries[c.Name] = e
+	}
+	m.mu.Unlock()
+	e.change.Lock()
+	defer e.change.Unlock()
+	applied, err := m.replace(ctx, e, c, p)
+	if err != nil && !known {
+		m.mu.Lock()
+		delete(m.entries, c.Name)
+		m.mu.Unlock()
+	}
+	applied.Created = !known
+	return applied, err
+}
+
+// replace brings e to a new version, or back to the old one.
+func (m *Jobs) replace(ctx context.Context, e *jobEntry, c JobConfig, p *Program) (Applied, error) {
+	m.mu.Lock()
+	old, oldProgram, state := e.record, e.program, e.state
+	m.mu.Unlock()
+	if oldProgram != nil && state == JobRunning && old.JobConfig == c {
+		return Applied{How: Unchanged, Detail: "the job is the same already"}, nil
+	}
+	back := func(err error) (Applied, error) {
+		if state == JobRunning {
+			if again := m.start(e); again != nil {
+				err = fmt.Errorf("%w (the old version cannot go on: %w)", err, again)
+			}
+		}
+		return Applied{}, err
+	}
+	if state == JobRunning {
+		met := m.meet(ctx, e, c, p)
+		if err := m.halt(e); met != nil {
+			return back(met)
+		} else if err != nil {
+			return back(fmt.Errorf("stream: job %s cannot be replaced, as its rows could not be written to the end: %w", c.Name, err))
+		}
+	}
+	applied, err := m.takeOver(ctx, c, p)
+	if err != nil {
+		return back(err)
+	}
+	r := jobRecord{JobConfig: c, Configured: old.Configured}
+	if err := m.save(ctx, r); err != nil {
+		return back(err)
+	}
+	m.mu.Lock()
+	e.record, e.program = r, p
+	m.mu.Unlock()
+	return applied, m.start(e)
+}
+
+// takeOver makes the job's state one that the program can go on from.
+func (m *Jobs) takeOver(ctx context.Context, c JobConfig, p *Program) (Applied, error) {
+	g, _, err := loadGeneration(ctx, m.o.Bucket, c.Name)
+	if err != nil {
+		return Applied{}, err
+	}
+	j, err := m.job(c, p)
+	if err != nil {
+		return Applied{}, err
+	}
+	plans, err := j.feedPlans(ctx)
+	switch {
+	case err != nil:
+		return Applied{}, err
+	case g == nil:
+		return Applied{How: Started, Detail: "a new job, from " + cmp.Or(c.Settings.From, "oldest")}, nil
+	case g.Fingerprint == p.Fingerprint() && len(g.Starts) == len(plans):
+		return Applied{How: Continued, Detail: "the query keeps the same state: it goes on from the old version's checkpoint"}, nil
+	}
+	reach := p.Reach()
+	starts, err := m.origins(ctx, c.Name, g, len(plans), func(at cut) time.Time { return j.replayFrom(at, reach) })
+	if err != nil {
+		return Applied{}, err
+	}
+	if _, err := beginGeneration(ctx, m.o.Bucket, c.Name, p.Fingerprint(), starts); err != nil {
+		return Applied{}, err
+	}
+	detail := fmt.Sprintf("the query keeps another state: it is built again from the log, %s back", time.Duration(reach)*100)
+	if reach == 0 {
+		detail = "the query keeps another state, which needs nothing of the past"
+	}
+	return Applied{How: Replayed, Detail: detail}, nil
+}
+
+// origins returns where the shards of a new version begin: where those of the
+// old one ended.
+func (m *Jobs) origins(ctx context.Context, name string, g *generation, shards int, from func(cut) time.Time) ([]origin, error) {
+	ends := make([]origin, len(g.Starts))
+	for i := range ends {
+		all, err := newCheckpoints(m.o.Bucket, name, g.Number, i).load(ctx)
+		if err != nil {
+			return nil, err
+		}
+		ends[i] = g.Starts[i]
+		if len(all) > 0 {
+			at := cut{all[0].Done, all[0].Advanced}
+			if muted := all[0].Muted; muted != nil {
+				at = *muted
+			}
+			ends[i] = origin{Muted: &at}
+		}
+		if ends[i].Muted != nil {
+			ends[i].From = eventlog.At(from(*ends[i].Muted))
+		}
+	}
+	if len(ends) == shards {
+		return ends, nil
+	}
+	// Another number of shards: all begin where the least of the old ones ended.
+	// meet brought them to one moment; after a crash rows may come twice.
+	first := ends[0]
+	for _, e := range ends {
+		if e.Muted == nil || first.Muted != nil && e.Muted.Advanced < first.Muted.Advanced {
+			first = e
+		}
+	}
+	starts := make([]origin, shards)
+	for i := range starts {
+		starts[i] = first
+	}
+	return starts, nil
+}
+
+// meet brings the shards of a running version to one moment and ends it there,
+// if the new version is spread over another number of shards.
+func (m *Jobs) meet(ctx context.Context, e *jobEntry, c JobConfig, p *Program) error {
+	old, ok := e.runner.(*Job)
+	if !ok {
+		return nil
+	}
+	j, err := m.job(c, p)
+	if err != nil {
+		return err
+	}
+	before, err := old.feedPlans(ctx)
+	if err != nil {
+		return err
+	}
+	after, err := j.feedPlans(ctx)
+	if err != nil || len(before) == len(after) {
+		return err
+	}
+	if err := old.stopTogether(ctx); err != nil {
+		return fmt.Errorf("stream: job %s cannot be replaced yet, as its partitions do not come to one moment: %w", c.Name, err)
+	}
+	select {
+	case <-e.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// stopTogether pauses all shards, and tells them to end at the moment that the
+// first of them has come to.
+func (j *Job) stopTogether(ctx context.Context) error {
+	j.mu.Lock()
+	shards := j.shards
+	j.mu.Unlock()
+	until := make(chan saql.Ticks, len(shards))
+	defer close(until) // who was paused without an answer goes on
+	var newest saql.Ticks
+	for _, s := range shards {
+		at := make(chan saql.Ticks, 1)
+		select {
+		case s.pauses <- pause{at, until}:
+			newest = max(newest, <-at)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	for range shards {
+		until <- newest + 1
+	}
+	return nil
+}
+
+// replayFrom is where to begin to read so that a program with that reach makes
+// all rows behind a cut: what is as old by its own time may have arrived earlier
+// by as much as it may be early.
+func (j *Job) replayFrom(at cut, reach saql.Ticks) time.Time {
+	from := at.Advanced - reach
+	for _, plan := range j.plans {
+		if plan.Timestamp != nil {
+			from = min(from, at.Advanced-reach-ticks(Early))
+		}
+	}
+	return max(from, saql.MinTicks).Time()
+}
