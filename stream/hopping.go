@@ -108,8 +108,9 @@ func (o *hoppingWindow) close(emit Emit) error {
 // sweep forgets groups without rows, but not at once those that may come again:
 // most keys of a window are also in the next one.
 func (o *hoppingWindow) sweep() {
+	most := 2*len(o.groups) + idleGroups
 	o.groups = slices.DeleteFunc(o.groups, func(g *group) bool { return len(g.panes.list) == 0 })
-	if len(o.index) > 2*len(o.groups)+idleGroups {
+	if len(o.index) > most {
 		for key, g := range o.index {
 			if len(g.panes.list) == 0 {
 				delete(o.index, key)

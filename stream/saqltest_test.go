@@ -25,6 +25,7 @@ var rewrite = flag.Bool("rewrite", false, "write what tests in testdata/*.saqlte
 //	reference NAME         what reference data is from now on, a JSON object a line
 //	watermark TIME         all rows up to this time have come
 //	----                   what came out since the last ----
+//	# comment
 //
 // A row's time is that of TIMESTAMP BY, else its field EventEnqueuedUtcTime;
 // metadata are fields of their names. What comes out is
@@ -75,7 +76,7 @@ func parseDirectives(text string) (head string, blocks []directive) {
 	for i, line := range strings.SplitAfter(text, "\n") {
 		word, arg, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch {
-		case slices.Contains([]string{"query", "event", "reference", "watermark", "----"}, word):
+		case slices.Contains([]string{"#", "query", "event", "reference", "watermark", "----"}, word):
 			blocks = append(blocks, directive{line: i + 1, word: word, arg: arg})
 		case len(blocks) == 0:
 			head += line
@@ -89,7 +90,7 @@ func parseDirectives(text string) (head string, blocks []directive) {
 func formatDirectives(head string, blocks []directive) []byte {
 	b := []byte(head)
 	for i, bl := range blocks {
-		if i > 0 && bl.word != "----" {
+		if i > 0 && bl.word != "----" && blocks[i-1].word != "#" {
 			b = append(b, '\n')
 		}
 		b = append(b, strings.TrimSpace(bl.word+" "+bl.arg)+"\n"...)
@@ -207,7 +208,8 @@ type testEvent struct {
 	input string
 	body  []byte
 	at    int // of the inputs
-	row   saql.Row
+	time  saql.Ticks
+	key   saql.Key
 }
 
 func mustTicks(t *testing.T, s string) saql.Ticks {
@@ -263,7 +265,8 @@ func (r *testRun) advance(watermark saql.Ticks) {
 	}
 }
 
-// flush processes the events that wait, in the order of time.
+// flush processes the events that wait, in the order of time. The memory of a
+// row is written over when the row was processed.
 func (r *testRun) flush() {
 	if r.program == nil {
 		return
@@ -273,19 +276,24 @@ func (r *testRun) flush() {
 		for at, in := range r.program.Inputs() {
 			if sameName(in.Alias, e.input) {
 				r.seq++
-				row := testEvent{at: at, row: r.row(in, e.body)}
-				row.row.Key.Seq = r.seq
-				rows = append(rows, row)
+				rows = append(rows, testEvent{body: e.body, at: at, time: r.row(in, e.body).Time, key: saql.Key{Seq: r.seq}})
 			}
 		}
 	}
 	r.events = nil
-	slices.SortStableFunc(rows, func(a, b testEvent) int { return cmp.Compare(a.row.Time, b.row.Time) })
+	slices.SortStableFunc(rows, func(a, b testEvent) int { return cmp.Compare(a.time, b.time) })
 	for _, e := range rows {
-		r.before(r, e.row.Time)
-		if err := r.Process(e.at, &e.row, r.write); err != nil {
+		r.before(r, e.time)
+		body := slices.Clone(e.body)
+		row := r.row(r.program.Inputs()[e.at], body)
+		row.Key = e.key
+		if err := r.Process(e.at, &row, r.write); err != nil {
 			r.t.Fatal(err)
 		}
+		for i := range body {
+			body[i] = '#'
+		}
+		clear(row.Values)
 	}
 }
 
