@@ -181,7 +181,7 @@ func (b *buffer) spill(rest, c *bufferColumn) {
 func (c *bufferColumn) appendJSON(b []byte, i int) []byte {
 	switch c.kind {
 	case Double:
-		return strconv.AppendFloat(b, c.nums[i], 'g', -1, 64)
+		return appendFloat(b, c.nums[i])
 	case Boolean:
 		return strconv.AppendBool(b, c.bits[i])
 	default:
