@@ -31,10 +31,3 @@ func (q *fifo[T]) pop() {
 	q.head = (q.head + 1) & (len(q.ring) - 1)
 	q.n--
 }
-
-// unpush forgets the newest element.
-func (q *fifo[T]) unpush() {
-	var none T
-	*q.at(q.n - 1) = none
-	q.n--
-}

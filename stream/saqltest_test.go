@@ -212,7 +212,7 @@ type testEvent struct {
 	key   saql.Key
 }
 
-func mustTicks(t *testing.T, s string) saql.Ticks {
+func mustTicks(t testing.TB, s string) saql.Ticks {
 	ticks, err := saql.ParseDatetime(s)
 	if err != nil {
 		t.Fatalf("%q: %v", s, err)
