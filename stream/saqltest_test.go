@@ -34,6 +34,8 @@ var rewrite = flag.Bool("rewrite", false, "write what tests in testdata/*.saqlte
 //	fail LINE:COLUMN WHY   a row error
 //	error LINE:COLUMN WHY  the script does not compile
 //
+// Lines that begin with # tell what the case behind them is about.
+//
 // Each case runs also with a snapshot and a restore after every row and with a
 // watermark in front of every row, which must not change anything.
 func TestSAQL(t *testing.T) {
@@ -67,17 +69,22 @@ func TestSAQL(t *testing.T) {
 
 // A directive is a word, what follows it, and the lines that follow it.
 type directive struct {
+	comment   string
 	line      int // from 1
 	word, arg string
 	text      string
 }
 
 func parseDirectives(text string) (head string, blocks []directive) {
+	comment := ""
 	for i, line := range strings.SplitAfter(text, "\n") {
 		word, arg, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch {
+		case word == "#":
+			comment += line
 		case slices.Contains([]string{"#", "query", "event", "reference", "watermark", "----"}, word):
-			blocks = append(blocks, directive{line: i + 1, word: word, arg: arg})
+			blocks = append(blocks, directive{comment: comment, line: i + 1, word: word, arg: arg})
+			comment = ""
 		case len(blocks) == 0:
 			head += line
 		default:
@@ -93,7 +100,7 @@ func formatDirectives(head string, blocks []directive) []byte {
 		if i > 0 && bl.word != "----" && blocks[i-1].word != "#" {
 			b = append(b, '\n')
 		}
-		b = append(b, strings.TrimSpace(bl.word+" "+bl.arg)+"\n"...)
+		b = append(b, bl.comment+strings.TrimSpace(bl.word+" "+bl.arg)+"\n"...)
 		if text := strings.TrimSpace(bl.text); text != "" {
 			b = append(b, text+"\n"...)
 		}
