@@ -49,12 +49,7 @@ func (d *ChangePoint) Process(t saql.Ticks, x float64) Result {
 	if value != value {
 		return Result{}
 	}
-	var found Result
-	for range missed {
-		if r := d.observe(value); r.IsAnomaly && !found.IsAnomaly {
-			found = r
-		}
-	}
+	found := d.impute(value, missed)
 	own := d.observe(value)
 	if found.IsAnomaly {
 		return found
@@ -62,13 +57,43 @@ func (d *ChangePoint) Process(t saql.Ticks, x float64) Result {
 	return own
 }
 
-// observe takes one event of a uniform series.
-func (d *ChangePoint) observe(x float32) Result {
-	return d.bet(SpikesAndDips.side(d.history.score(x)))
+// impute takes n copies of x and returns the first anomaly among them.
+func (d *ChangePoint) impute(x float32, n int) (found Result) {
+	if d.history.n == 0 {
+		return d.begin(x, n)
+	}
+	for range n {
+		if r := d.observe(x); r.IsAnomaly && !found.IsAnomaly {
+			found = r
+		}
+	}
+	return found
 }
 
-// bet takes the p-value of an event that is in the history already.
-func (d *ChangePoint) bet(p float64) Result {
+// begin is impute before the first event, without a history of copies to look
+// at for each copy: they are as far from it as x is from x.
+func (d *ChangePoint) begin(x float32, n int) (found Result) {
+	d.history.fill(x, n)
+	below := 0.0
+	for before := range n {
+		p := SpikesAndDips.side(share(below, before))
+		found = d.bet(p, before+1 == d.options.History) // an anomaly can only be the last
+		below += erf(float64(x - x))
+	}
+	if !found.IsAnomaly {
+		return Result{}
+	}
+	return found
+}
+
+// observe takes one event of a uniform series.
+func (d *ChangePoint) observe(x float32) Result {
+	p := SpikesAndDips.side(d.history.score(x))
+	return d.bet(p, d.history.full())
+}
+
+// bet takes the p-value of an event, and whether the history is full with it.
+func (d *ChangePoint) bet(p float64, full bool) Result {
 	g := gain(p)
 	if d.bets == nil {
 		d.bets = make([]float64, d.options.History)
@@ -83,14 +108,11 @@ func (d *ChangePoint) bet(p float64) Result {
 		d.next = (d.next + 1) % len(d.bets)
 	}
 	score := exp(d.total)
-	return result(d.alert(score), score)
+	return result(full && d.alert(score), score)
 }
 
-// alert tells whether to report a score: one anomaly per history.
+// alert tells whether to report a score of a full history: one anomaly per history.
 func (d *ChangePoint) alert(score float64) bool {
-	if !d.history.full() {
-		return false
-	}
 	report := score >= d.threshold && d.quiet == 0
 	if report {
 		d.quiet = d.options.History

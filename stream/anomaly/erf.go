@@ -20,22 +20,44 @@ const saturated = 37.5
 // rounded on its own.
 func erf(z float64) float64 {
 	square := float64(z * z)
-	if square > saturated {
-		return math.Copysign(1, z)
+	if !(square <= saturated) {
+		return erfFar(z)
 	}
-	if square != square {
-		return square
-	}
-	return erfNear(z, square)
+	t := 1 / (1 + float64(erfP*math.Abs(z)))
+	return math.Copysign(1-float64(erfFactor(t)*expNormal(-square)), z)
 }
 
-// erfNear is erf of a z whose square is at most saturated.
-func erfNear(z, square float64) float64 {
-	t := 1 / (1 + float64(erfP*math.Abs(z)))
-	p := float64(erfA5*t) + erfA4
-	p = float64(p*t) + erfA3
-	p = float64(p*t) + erfA2
-	p = float64(p*t) + erfA1
-	p = 1 - float64(float64(p*t)*expNormal(-square))
-	return math.Copysign(p, z)
+// erfFar is erf of a z that is saturated or not a number.
+func erfFar(z float64) float64 {
+	if z != z {
+		return z
+	}
+	return math.Copysign(1, z)
+}
+
+// erfFactor returns erfc(z)·e**z² with t = 1/(1+p|z|).
+func erfFactor(t float64) float64 {
+	f := float64(erfA5*t) + erfA4
+	f = float64(f*t) + erfA3
+	f = float64(f*t) + erfA2
+	f = float64(f*t) + erfA1
+	return f * t
+}
+
+// erfSum adds erf((x-v)/h) to sum for each of values, one by one. It is erf with
+// all in place: what a detector's time goes into.
+func erfSum(sum float64, values []float32, x, h float64) float64 {
+	for _, v := range values {
+		z := (x - float64(v)) / h
+		square := float64(z * z)
+		if !(square <= saturated) {
+			sum += erfFar(z)
+			continue
+		}
+		t := 1 / (1 + float64(erfP*math.Abs(z)))
+		r, k := expReduce(-square)
+		e := expScale(expTail(r, &roots[k%expSteps]), k)
+		sum += math.Copysign(1-float64(erfFactor(t)*e), z)
+	}
+	return sum
 }

@@ -31,20 +31,32 @@ const (
 )
 
 // expNormal is exp where neither x nor the result is special: -700 < x < 700.
+// Like what it calls, it is small enough to be compiled in place.
 func expNormal(x float64) float64 {
-	shifted := float64(x*stepsLn2) + expShift
-	k := math.Float64bits(shifted)
-	steps := shifted - expShift
-	r := x - float64(steps*ln2High)
-	r -= float64(steps * ln2Low)
+	r, k := expReduce(x)
+	return expScale(expTail(r, &roots[k%expSteps]), k)
+}
 
-	root := &roots[k%expSteps]
-	scale := math.Float64frombits(root.bits + k/expSteps<<52)
+// expReduce returns the remainder r, and 128k+j in the low bits.
+func expReduce(x float64) (r float64, k uint64) {
+	shifted := float64(x*stepsLn2) + expShift
+	steps := shifted - expShift
+	r = x - float64(steps*ln2High)
+	r -= float64(steps * ln2Low)
+	return r, math.Float64bits(shifted)
+}
+
+// expTail returns e**r - 1, and what the root lacks.
+func expTail(r float64, from *root) float64 {
 	r2 := float64(r * r)
-	// e**r - 1, and what root.bits lacks to 2**(j/128).
-	tail := root.rest + r
+	tail := from.rest + r
 	tail += float64(r2 * (0.5 + float64(r*(1.0/6))))
 	tail += float64(float64(r2*r2) * (1.0/24 + float64(r*(1.0/120))))
+	return tail
+}
+
+func expScale(tail float64, k uint64) float64 {
+	scale := math.Float64frombits(roots[k%expSteps].bits + k/expSteps<<52)
 	return scale + float64(scale*tail)
 }
 

@@ -97,23 +97,24 @@ func (h *history) estimate(x float32) (p, within float64) {
 		return h.density(x), 0
 	}
 	below := h.far.sum(x, bandwidth, older, newer)
-	return 0.5 - below/float64(2*h.n), 1e-13 + float64(h.n)*0x1p-53
+	return share(below, h.n), 1e-13 + float64(h.n)*0x1p-53
 }
 
 // density returns the p-value of x, the share of values above it.
 func (h *history) density(x float32) float64 {
-	if h.n == 0 {
-		return 0.5
-	}
 	bandwidth := h.bandwidth()
 	older, newer := h.parts()
-	below := 0.0
-	for _, values := range [2][]float32{older, newer} {
-		for _, v := range values {
-			below += erf((float64(x) - float64(v)) / bandwidth)
-		}
+	below := erfSum(0, older, float64(x), bandwidth)
+	below = erfSum(below, newer, float64(x), bandwidth)
+	return share(below, h.n)
+}
+
+// share returns the p-value of a value, given the sum of erf over the n others.
+func share(below float64, n int) float64 {
+	if n == 0 {
+		return 0.5
 	}
-	return 0.5 - below/float64(2*h.n)
+	return 0.5 - below/float64(2*n)
 }
 
 // move adds the distances of x to the sum. If x is about to take the place of

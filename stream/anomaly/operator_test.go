@@ -140,3 +140,21 @@ func TestModes(t *testing.T) {
 		}
 	}
 }
+
+// Only at the beginning of time are there fewer slots than the history is long.
+func TestHistoryThatIsNotFull(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	for _, change := range []bool{false, true} {
+		for first := range saql.Ticks(8) {
+			o := Options{Confidence: 80, History: 10, Interval: second}
+			d, l := newDetector(t, o, change), newLiteral(o, change)
+			for i := range saql.Ticks(30) {
+				x := r.NormFloat64()
+				at := (first + i) * second
+				if got, want := d.Process(at, x), l.process(at, x); !same(got, want) {
+					t.Fatalf("event %d after %d slots: got %+v, want %+v", i, first, got, want)
+				}
+			}
+		}
+	}
+}

@@ -82,9 +82,14 @@ func (c *child) end() error {
 	return fmt.Errorf("ended its process: %w", err)
 }
 
-// noMemory is what a Go process says to which the system refuses memory. The
-// last is the collector's; our own code would say "[signal SIGSEGV".
-var noMemory = []string{"out of memory", "cannot allocate memory", "SIGSEGV: segmentation violation\nPC="}
+// noMemory is what a Go process says to which the system refuses memory: for
+// the heap, for a thread, for the collector, which takes it badly. (Our own code
+// would say "[signal SIGSEGV".)
+var noMemory = []string{
+	"out of memory", "cannot allocate memory",
+	"pthread_create failed", "failed to create new OS thread",
+	"SIGSEGV: segmentation violation\nPC=",
+}
 
 // A head keeps the beginning of what is written.
 type head struct{ bytes.Buffer }

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/weir-iot/weir/saql"
+	"github.com/weir-iot/weir/stream"
 )
 
 // Argument makes the executable call Main.
@@ -196,4 +197,7 @@ func (r *Runner) exchange(frame []byte, limit time.Duration) (saql.Value, error)
 	return readAnswer(answer)
 }
 
-var _ io.Closer = (*Runner)(nil)
+var (
+	_ stream.Functions = (*Runner)(nil)
+	_ io.Closer        = (*Runner)(nil)
+)
