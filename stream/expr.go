@@ -189,6 +189,9 @@ func (c *compiler) binary(sc *scope, e *saql.Binary) (*operand, error) {
 		return fold(&operand{eval: connect(l, r, saql.And, false, e.At)}, l, r), nil
 	case saql.OpOr:
 		return fold(&operand{eval: connect(l, r, saql.Or, true, e.At)}, l, r), nil
+	case saql.OpEq, saql.OpNe, saql.OpLt, saql.OpLe, saql.OpGt, saql.OpGe:
+		ops := alike(sc, []saql.Expr{e.L, e.R}, l, r)
+		l, r = ops[0], ops[1]
 	}
 	return fold(&operand{eval: apply(binaryOps[e.Op], l, r, e.At)}, l, r), nil
 }

@@ -5,10 +5,12 @@ import (
 )
 
 func (c *compiler) between(sc *scope, e *saql.Between) (*operand, error) {
-	ops, err := c.exprs(sc, []saql.Expr{e.X, e.Lo, e.Hi})
+	exprs := []saql.Expr{e.X, e.Lo, e.Hi}
+	ops, err := c.exprs(sc, exprs)
 	if err != nil {
 		return nil, err
 	}
+	ops = alike(sc, exprs, ops...)
 	x, lo, hi, not, pos := ops[0].eval, ops[1].eval, ops[2].eval, e.Not, e.At
 	eval := func(row *saql.Row) (saql.Value, error) {
 		v, err := x(row)
@@ -47,10 +49,12 @@ func compareTo(op func(a, b saql.Value) (saql.Value, error), v saql.Value, other
 // in compiles X IN (…): true where X equals an entry, else NULL where X or an
 // entry is, else false.
 func (c *compiler) in(sc *scope, e *saql.In) (*operand, error) {
-	ops, err := c.exprs(sc, append([]saql.Expr{e.X}, e.List...))
+	exprs := append([]saql.Expr{e.X}, e.List...)
+	ops, err := c.exprs(sc, exprs)
 	if err != nil {
 		return nil, err
 	}
+	ops = alike(sc, exprs, ops...)
 	x, list, not, pos := ops[0].eval, ops[1:], e.Not, e.At
 	eval := func(row *saql.Row) (saql.Value, error) {
 		v, err := x(row)

@@ -117,6 +117,9 @@ func (c *compiler) key(on *onClause, left, right *scope, l, r saql.Expr) error {
 	if err != nil {
 		return err
 	}
+	if isDatetime(left, l) != isDatetime(right, r) { // as alike does
+		lOp.eval, rOp.eval = textToDatetime(lOp.eval, l.Pos()), textToDatetime(rOp.eval, r.Pos())
+	}
 	on.left, on.right = append(on.left, lOp.eval), append(on.right, rOp.eval)
 	on.perPartition = on.perPartition || isPartition(left, l) && isPartition(right, r)
 	return nil

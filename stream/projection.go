@@ -21,6 +21,8 @@ type projected struct {
 	star *star // nil: an expression
 	// partition: the value is the PartitionId of the input.
 	partition bool
+	// datetime: the value is known to be a datetime.
+	datetime bool
 }
 
 // A copiedSlot is one that copies a place of the row that is projected.

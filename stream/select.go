@@ -86,7 +86,7 @@ func (c *compiler) items(p *projection, sc *scope, s *saql.Select) error {
 				return err
 			}
 		}
-		p.items = append(p.items, projected{name: name, slot: p.compute(op.eval), partition: isPartition(sc, item.Expr)})
+		p.items = append(p.items, projected{name: name, slot: p.compute(op.eval), partition: isPartition(sc, item.Expr), datetime: isDatetime(sc, item.Expr)})
 	}
 	return nil
 }
