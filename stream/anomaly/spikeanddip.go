@@ -79,7 +79,10 @@ func (d *SpikeAndDip) observe(x float32) Result {
 }
 
 // doubtful tells that p, right to within, is too near to the line between
-// anomalies and others, or so low that its own relative error exceeds 1e-9.
+// anomalies and others; or so low that its relative error could be seen. Few
+// values are: a p-value below this one is that of a value some three standard
+// deviations away. Of the others the error is below 1e-9, and mostly 1e-12.
 func (d *SpikeAndDip) doubtful(p, within float64) bool {
-	return math.Abs(p-d.options.significance()) <= within || p*1e-9 < within
+	const low = 0.02
+	return math.Abs(p-d.options.significance()) <= within || within > 0 && p < low
 }

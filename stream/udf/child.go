@@ -23,6 +23,7 @@ type child struct {
 	last   head // words, if it dies
 	answer []byte
 	ended  bool
+	late   bool // ended because an answer took too long
 }
 
 func newChild(ctx context.Context, command []string) (*child, error) {
@@ -49,16 +50,16 @@ func (c *child) exchange(frame []byte, limit time.Duration) ([]byte, error) {
 	if err == nil {
 		c.answer, err = readFrame(c.r, c.answer)
 	}
-	late := !timer.Stop()
+	c.late = !timer.Stop()
 	switch {
-	case err == nil && !late:
+	case err == nil && !c.late:
 		return c.answer, nil
 	case err == nil:
 		_ = c.end() // we killed it
 		return c.answer, nil
 	}
 	cause := c.end()
-	if late {
+	if c.late {
 		cause = fmt.Errorf("took longer than %v and was stopped", limit)
 	}
 	return nil, cause

@@ -140,20 +140,32 @@ func (r *Runner) call(i int, args []saql.Value) (saql.Value, error) {
 	if r.closed {
 		return saql.Null, errClosed
 	}
-	if r.child == nil {
-		if err := r.start(); err != nil {
-			return saql.Null, err
-		}
-	}
 	r.request = appendCall(r.request[:0], i, args)
 	if len(r.request) > maxFrame {
 		return saql.Null, fmt.Errorf("udf.%s: the arguments are larger than %d bytes", r.names[i], maxFrame)
 	}
-	v, err := r.exchange(r.request, r.options.Time)
+	v, died, err := r.try(r.request)
+	if died {
+		// Of what earlier calls left behind, perhaps: this one gets a process of its own.
+		v, _, err = r.try(r.request)
+	}
 	if err != nil {
 		return saql.Null, fmt.Errorf("udf.%s: %w", r.names[i], err)
 	}
 	return v, nil
+}
+
+// try sends a call, to a new process where there is none, and tells whether the
+// process died, other than by the limit of time.
+func (r *Runner) try(call []byte) (v saql.Value, died bool, err error) {
+	if r.child == nil {
+		if err := r.start(); err != nil {
+			return saql.Null, false, err
+		}
+	}
+	c := r.child
+	v, err = r.exchange(call, r.options.Time)
+	return v, err != nil && c.ended && !c.late, err
 }
 
 // loading is the time to start a process and load the scripts.

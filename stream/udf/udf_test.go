@@ -226,6 +226,38 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// A call does not pay for what earlier ones left behind.
+func TestEveryCallHasItsMemory(t *testing.T) {
+	need.That(t, runtime.GOOS == "linux", "Linux, which can limit the memory of a process")
+	r := open(t, Options{Memory: 64 << 20, Functions: map[string]string{
+		"f": "var kept = []; function main() { kept.push('x'.repeat(30 << 20)); return kept.length }",
+	}})
+	restarts, last := 0, int64(0)
+	for range 12 {
+		got, err := r.Call("f", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Bigint() <= last {
+			restarts++
+		}
+		last = got.Bigint()
+	}
+	if restarts == 0 {
+		t.Error("all fits into the memory: the test tests nothing")
+	}
+}
+
+func TestCallOutlivesItsProcess(t *testing.T) {
+	r := open(t, Options{Functions: map[string]string{"f": "function main() { return 1 }"}})
+	if err := r.child.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.Call("f", nil); err != nil || got.Bigint() != 1 {
+		t.Errorf("got %s, %v", text(got), err)
+	}
+}
+
 func TestScriptThatDoesNotEndIsRefused(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(brief, cancel)
