@@ -12,7 +12,7 @@ import (
 )
 
 // Jobs are the Stream Analytics jobs of a node, as the API needs them. Errors
-// are ErrNoJob, ErrJobRefused or of *saql.Error where the caller can mend them.
+// are ErrNoJob, ErrJobRefused, ErrJobSettings or of *saql.Error where the caller can mend them.
 type Jobs interface {
 	// List returns all jobs in order of name, without their queries.
 	List(ctx context.Context) ([]Job, error)
@@ -30,8 +30,9 @@ type Jobs interface {
 
 // Errors of Jobs.
 var (
-	ErrNoJob      = errors.New("there is no such job")
-	ErrJobRefused = errors.New("refused") // wrapped with what to change
+	ErrNoJob       = errors.New("there is no such job")
+	ErrJobRefused  = errors.New("refused")       // wrapped with what to change
+	ErrJobSettings = errors.New("wrong setting") // wrapped with which
 )
 
 // A JobAction changes a job's state.
@@ -72,6 +73,7 @@ type Job struct {
 	Rows            int64      `json:"rows" doc:"Rows that were written, since the node started"`
 	RowsPerSecond   float64    `json:"rowsPerSecond" doc:"Over the last ten seconds"`
 	Late            int64      `json:"late" doc:"Events that came too late, early or out of order: adjusted or dropped as the policy says"`
+	Dropped         int64      `json:"dropped" doc:"Those of them that were dropped"`
 	DeadLetters     int64      `json:"deadLetters" doc:"Events and rows that failed, kept with the reason as telemetry of the device $deadletters"`
 	StateBytes      int64      `json:"stateBytes" doc:"Size of the newest checkpoint"`
 	Checkpoint      *time.Time `json:"checkpoint" doc:"When the newest checkpoint was made; null: none yet"`
@@ -210,6 +212,8 @@ func (s *server) failJob(ctx context.Context, doing string, err error) error {
 		return huma.Error404NotFound(err.Error())
 	case errors.Is(err, ErrJobRefused):
 		return huma.Error409Conflict(err.Error())
+	case errors.Is(err, ErrJobSettings):
+		return huma.Error422UnprocessableEntity(err.Error())
 	}
 	return s.fail(ctx, doing, err)
 }

@@ -168,24 +168,19 @@ func (f *File) checkJob(key string, j *Job) error {
 			return err
 		}
 	}
-	if _, err := ParseFrom(j.From); err != nil {
+	if err := CheckFrom(j.From); err != nil {
 		return f.wrong(key+".from", "%s", err)
 	}
 	return nil
 }
 
-// ParseFrom reads the key from of a job: how far back it starts. Oldest is
-// a negative duration.
-func ParseFrom(from string) (time.Duration, error) {
-	switch from {
-	case "now":
-		return 0, nil
-	case "oldest":
-		return -1, nil
+// CheckFrom says whether from is where a job can start.
+func CheckFrom(from string) error {
+	if from == "now" || from == "oldest" {
+		return nil
 	}
-	d, err := time.ParseDuration(from)
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("%q is neither now, nor oldest, nor how far back, such as 2h", from)
+	if d, err := time.ParseDuration(from); err != nil || d <= 0 {
+		return fmt.Errorf("%q is neither now, nor oldest, nor how far back, such as 2h", from)
 	}
-	return d, nil
+	return nil
 }

@@ -37,6 +37,8 @@ var failpoints = []string{
 type ledger struct {
 	devices     []*ledgerDevice
 	sent, acked atomic.Int64
+	// body is that of message n of a device.
+	body func(device string, n int) string
 }
 
 type ledgerDevice struct {
@@ -46,7 +48,9 @@ type ledgerDevice struct {
 }
 
 func newLedger(t *testing.T, n *node, devices int) *ledger {
-	l := &ledger{}
+	l := &ledger{body: func(_ string, n int) string {
+		return fmt.Sprintf(`{"n":%d,"pad":%q}`, n, "0123456789012345678901234567890123456789")
+	}}
 	for i := range devices {
 		id := fmt.Sprintf("torture-%02d", i)
 		l.devices = append(l.devices, &ledgerDevice{id: id, connectionString: n.device(t, id)})
@@ -131,7 +135,7 @@ func (l *ledger) publish(d *ledgerDevice, addr string, config *tls.Config, stop 
 		case <-stop:
 		default:
 			n := d.sent
-			tok := c.Publish(topic, 1, false, fmt.Sprintf(`{"n":%d,"pad":%q}`, n, "0123456789012345678901234567890123456789"))
+			tok := c.Publish(topic, 1, false, l.body(d.id, n))
 			d.sent++
 			l.sent.Add(1)
 			flights <- flight{n, tok}

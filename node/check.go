@@ -51,7 +51,7 @@ func Check(ctx context.Context, c *config.Config) []Finding {
 	}
 	findings = append(findings, checkPolicies(c.Data), checkCertificate(c))
 	if c.Does(config.RoleStream) {
-		findings = append(findings, checkJobs(c)...)
+		findings = append(findings, checkJobs(ctx, c)...)
 	}
 	if running != nil {
 		return append(findings, Finding{Subject: "ports", Detail: fmt.Sprintf("process %d serves MQTT at %s, HTTPS at %v, the API at %s", running.PID, running.MQTT, running.HTTPS, running.API)})
@@ -125,12 +125,17 @@ func checkCertificate(c *config.Config) Finding {
 }
 
 // checkJobs compiles the queries of the configuration.
-func checkJobs(c *config.Config) []Finding {
+func checkJobs(ctx context.Context, c *config.Config) []Finding {
 	tables, err := loadReferences(c)
 	if err != nil {
 		return []Finding{{Subject: "reference data", Problem: err.Error()}}
 	}
-	env := environment(c, tables, nil)
+	functions, err := loadFunctions(ctx, c)
+	if err != nil {
+		return []Finding{{Subject: "functions", Problem: err.Error()}}
+	}
+	defer functions.Close()
+	env := environment(c, tables, functions.For())
 	var findings []Finding
 	for _, name := range slices.Sorted(maps.Keys(c.Jobs)) {
 		f := Finding{Subject: "job " + name, Detail: cmp.Or(c.Jobs[name].Query, "built in")}

@@ -10,7 +10,7 @@ import (
 
 // health is what /healthz and /readyz tell.
 func (n *Node) health(ctx context.Context) api.Health {
-	log, hot := n.log.stats(), n.hot.Stats()
+	log := n.log.stats()
 	h := api.Health{
 		Problems: n.problems(),
 		Starting: !n.ready.Load(),
@@ -23,14 +23,7 @@ func (n *Node) health(ctx context.Context) api.Health {
 	if len(log.next) > 0 {
 		h.Log.Partitions = len(log.next)
 	}
-	if n.config.Does(config.RoleStream) {
-		h.Consumers = []api.ConsumerHealth{{Name: hotConsumer}}
-		for p, next := range log.next {
-			if p < len(hot.Partitions) {
-				h.Consumers[0].Lag += max(0, next-1-hot.Partitions[p].Applied)
-			}
-		}
-	}
+	h.Consumers = n.consumers()
 	statistics, err := n.hub.Statistics(ctx)
 	if err != nil && ctx.Err() == nil {
 		h.Problems = append(h.Problems, fmt.Sprintf("the registry cannot be read: %v", err))
@@ -51,8 +44,30 @@ func (n *Node) problems() []string {
 			all = append(all, fmt.Sprintf("acknowledgements of the log %s are withheld: %s", l.name, log.waiting))
 		}
 	}
-	if err := n.hot.Stats().LastError; err != nil {
-		all = append(all, fmt.Sprintf("the hot store is behind: %v", err))
+	if n.jobs == nil {
+		return all
+	}
+	// Other jobs that fail are their users' matter, and devices are served on.
+	if hot, err := n.jobs.Jobs.Job(config.HotJob); err == nil && hot.Stats.LastError != nil {
+		all = append(all, fmt.Sprintf("the hot store is behind: %v", hot.Stats.LastError))
+	}
+	return all
+}
+
+// consumers are the jobs, and how many records each has before it.
+func (n *Node) consumers() []api.ConsumerHealth {
+	if n.jobs == nil {
+		return nil
+	}
+	var all []api.ConsumerHealth
+	for _, j := range n.jobs.Jobs.List() {
+		c := api.ConsumerHealth{Name: j.Name}
+		for _, feed := range j.Stats.Feeds {
+			if next := n.logOf(feed.Input).stats().next; feed.Partition < len(next) {
+				c.Lag += max(0, next[feed.Partition]-1-feed.Read)
+			}
+		}
+		all = append(all, c)
 	}
 	return all
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weir-iot/weir/api"
 	"github.com/weir-iot/weir/config"
 	"github.com/weir-iot/weir/hub"
 	"github.com/weir-iot/weir/hub/mqtt"
@@ -50,6 +51,11 @@ type Node struct {
 	store     store.Store
 	hub       *hub.Hub
 	hot       *stream.Hot
+	jobs      *jobs // nil without the role stream
+	alerts    *api.Alerts
+	tables    references         // of reference data
+	functions *Functions         // in JavaScript
+	queries   []stream.JobConfig // of the configuration
 	mqtt      *mqtt.Server
 	api       http.Handler
 
@@ -83,7 +89,7 @@ func Open(ctx context.Context, c *config.Config, version string, logger *slog.Lo
 	if err := n.openHub(); err != nil {
 		return nil, err
 	}
-	if err := n.openDoors(version); err != nil {
+	if err := n.openDoors(ctx, version); err != nil {
 		return nil, err
 	}
 	if n.state, err = n.describe(version); err != nil {
@@ -157,6 +163,9 @@ func (n *Node) close() error {
 	}
 	if n.hub != nil {
 		errs = append(errs, wrap("stopping the hub", n.hub.Close()))
+	}
+	if n.functions != nil {
+		errs = append(errs, wrap("ending the functions", n.functions.Close()))
 	}
 	if n.store != nil {
 		errs = append(errs, wrap("closing the store", n.store.Close()))

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/weir-iot/weir/api"
+	"github.com/weir-iot/weir/blob"
+	blobdir "github.com/weir-iot/weir/blob/dir"
+	blobmem "github.com/weir-iot/weir/blob/mem"
 	"github.com/weir-iot/weir/config"
 	"github.com/weir-iot/weir/eventlog/disk"
 	logmem "github.com/weir-iot/weir/eventlog/mem"
@@ -167,16 +171,34 @@ func (n *Node) openStore() error {
 	return nil
 }
 
+// openBucket opens where jobs keep their state: beside the logs that it is
+// about, in memory where that of telemetry is.
+func (n *Node) openBucket() (blob.Bucket, error) {
+	if _, file, err := place(n.config.Log.URL, n.config.Data, "log"); err != nil || !file {
+		return blobmem.New(), err
+	}
+	dir := filepath.Join(n.config.Data, "checkpoints")
+	b, err := blobdir.Open(dir)
+	return b, remedy(err, dir, "--data")
+}
+
 // openDoors makes what stands before and behind the hub.
-func (n *Node) openDoors(version string) (err error) {
+func (n *Node) openDoors(ctx context.Context, version string) (err error) {
 	options := stream.HotOptions{Consumer: hotConsumer, TTL: n.config.Store.TTL, FlushEvery: n.config.Store.Flush, Speaks: newSpeaker(n.hub).speaks, Logger: n.logger, Metrics: n.metrics}
 	if l := n.log.retainer(); l != nil {
 		options.Require = func(durable map[int]int64) { l.Require(hotConsumer, durable) }
 	}
 	n.hot = stream.NewHot(n.log, n.store, options)
+	var served api.Jobs
+	if n.config.Does(config.RoleStream) {
+		if err := n.openJobs(ctx); err != nil {
+			return err
+		}
+		served = n.jobs
+	}
 	n.mqtt = mqtt.NewServer(n.hub, mqtt.Options{Connections: n.config.Limits.Connections, Logger: n.logger, Metrics: n.metrics})
 	n.api, err = api.New(api.Options{
-		Store: n.store, Log: n.log, Hub: n.hub, Health: n.health, Web: web.Handler(), Token: n.config.API.Token,
+		Store: n.store, Log: n.log, Hub: n.hub, Jobs: served, Alerts: n.alerts, Health: n.health, Web: web.Handler(), Token: n.config.API.Token,
 		AllowedHosts: []string{n.config.Hub.HostName}, Version: version, Gatherer: n.metrics, Metrics: n.metrics, Logger: n.logger,
 	})
 	return err

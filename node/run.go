@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weir-iot/weir/api"
-	"github.com/weir-iot/weir/config"
 	"github.com/weir-iot/weir/hub/mqtt"
 	"github.com/weir-iot/weir/hub/rest"
 )
@@ -30,10 +29,10 @@ const (
 
 // Run serves until ctx ends, which is no error, or until something that the
 // node cannot work without fails. Then it stops: the doors take nothing more and
-// let out the acknowledgements of what they took, the consumer applies what is
+// let out the acknowledgements of what they took, the jobs process what is
 // in the log, the store is flushed, the log closed. Run runs once.
 func (n *Node) Run(ctx context.Context) error {
-	if n.config.Does(config.RoleStream) {
+	if n.jobs != nil {
 		if err := n.hot.Check(ctx); err != nil {
 			return errors.Join(fmt.Errorf("node: nothing is taken in: %w", err), n.close())
 		}
@@ -50,8 +49,8 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	doors, closeDoors := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeDoors()
-	consuming, stopConsumer := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopConsumer()
+	consuming, stopConsumers := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopConsumers()
 
 	web := n.httpsServer(doors)
 	console := n.apiServer(doors)
@@ -69,17 +68,24 @@ func (n *Node) Run(ctx context.Context) error {
 			spawn("serving "+d.Addr().String(), func() error { return d.serve(d.Listener) })
 		}
 	}
-	var hot sync.WaitGroup
-	if n.config.Does(config.RoleStream) {
-		hot.Go(func() {
-			if err := n.hot.Run(consuming); err != nil && serving.Err() == nil {
-				stop(fmt.Errorf("node: the hot store's consumer ended: %w", err))
+	var consumers sync.WaitGroup
+	if n.jobs != nil {
+		consumers.Go(func() {
+			if err := n.jobs.Run(consuming, n.queries); err != nil && serving.Err() == nil {
+				stop(fmt.Errorf("node: the jobs ended: %w", err))
 			}
 		})
+		consumers.Go(func() { n.tables.follow(consuming, n) })
 	}
 	wg.Go(func() { n.watch(serving) })
 	wg.Go(func() { trimMemory(serving) })
-	n.ready.Store(true)
+	if n.jobs != nil {
+		select {
+		case <-n.jobs.started:
+		case <-serving.Done():
+		}
+	}
+	n.ready.Store(serving.Err() == nil)
 	n.logger.Info("ready", "mqtt", n.state.MQTT, "https", n.state.HTTPS, "api", n.state.API, "data", n.config.Data)
 
 	<-serving.Done()
@@ -88,8 +94,8 @@ func (n *Node) Run(ctx context.Context) error {
 	n.drain(web, console)
 	closeDoors()
 	wg.Wait()
-	stopConsumer()
-	hot.Wait()
+	stopConsumers()
+	consumers.Wait()
 	err := n.close()
 	if cause := context.Cause(serving); ctx.Err() == nil && cause != nil {
 		err = errors.Join(cause, err)

@@ -210,7 +210,7 @@ func (h *Hot) apply(ctx context.Context, q *queue) error {
 	}
 	h.m.messages.Add(float64(b.messages))
 	h.m.documents.Add(float64(len(b.docs)))
-	h.stats.applied(b)
+	h.stats.applied(h.o.Now(), b)
 	q.giveBack(b)
 	return nil
 }
@@ -248,7 +248,7 @@ func (h *Hot) checkpoint(ctx context.Context) error {
 		return err
 	}
 	failpoint.Hit("hot/checkpoint")
-	h.stats.durable(marks)
+	h.stats.durable(h.o.Now(), marks)
 	h.require(marks)
 	return nil
 }

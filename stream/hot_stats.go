@@ -39,6 +39,7 @@ type hotState struct {
 	partitions []HotPartition
 	err        error
 	logged     map[string]bool // causes
+	counts     hotCounts
 }
 
 // first reports whether cause comes for the first time.
@@ -86,9 +87,10 @@ func (s *hotState) begin(marks []int64) {
 	}
 }
 
-func (s *hotState) applied(b *batch) {
+func (s *hotState) applied(now time.Time, b *batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.counts.count(now, b)
 	for p := range s.partitions {
 		s.partitions[p].Applied = max(s.partitions[p].Applied, b.last[p])
 		if t := b.through[p]; t.After(s.partitions[p].Watermark) {
@@ -108,9 +110,10 @@ func (s *hotState) undurable() (marks []int64, some bool) {
 	return marks, some
 }
 
-func (s *hotState) durable(marks []int64) {
+func (s *hotState) durable(now time.Time, marks []int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.counts.flushed = now
 	for p, seq := range marks {
 		s.partitions[p].Durable = seq
 	}
@@ -147,6 +150,7 @@ const (
 
 // deadLetter makes the document that stands for one that cannot be stored.
 func (h *Hot) deadLetter(d store.Document, why error) store.Document {
+	h.stats.dead()
 	for _, cause := range []error{errRows, store.ErrInvalid, store.ErrTooLarge} {
 		if errors.Is(why, cause) && h.stats.first(cause.Error()) {
 			h.o.Logger.Error("a message cannot be stored as a document; it is kept as a dead letter (logged once)",

@@ -307,3 +307,21 @@ func TestHotCheck(t *testing.T) {
 		}
 	}
 }
+
+// TestHotRunner: as a job, the consumer shows what it did.
+func TestHotRunner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, st := newFakeLog(2), newTestStore(t)
+		h := NewHot(log, st, HotOptions{})
+		stop := start(t, h)
+		log.append(0, message("d", `{"a":1}`), message("d", `[{"a":2},{"a":3}]`))
+		log.append(1, message("e", `{"a":4}`))
+		time.Sleep(9 * time.Second)
+		if s := h.Runner().Stats(); s.Events != 3 || s.Rows != 4 || s.RowsPerSecond != 0.4 || len(s.Feeds) != 2 || s.Watermark.IsZero() || s.DeadLetters != 0 {
+			t.Errorf("%+v", s)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

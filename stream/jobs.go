@@ -37,6 +37,8 @@ type JobsOptions struct {
 	Tune   func(*JobOptions)
 	Logger *slog.Logger     // nil is none
 	Now    func() time.Time // nil is time.Now
+	// Started is called once by Run, when all jobs that run have been started.
+	Started func()
 }
 
 // A Runner is a job that runs: a *Job, or what PassThrough gives.
@@ -175,6 +177,9 @@ func (m *Jobs) Run(ctx context.Context, configured []JobConfig) error {
 		if err := m.boot(ctx, e); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("stream: starting job %s: %w", e.record.Name, err)
 		}
+	}
+	if m.o.Started != nil {
+		m.o.Started()
 	}
 	<-ctx.Done()
 	m.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weir-iot/weir/internal/refdata"
+	"github.com/weir-iot/weir/node"
 	"github.com/weir-iot/weir/saql"
 	"github.com/weir-iot/weir/stream"
 )
@@ -64,7 +65,7 @@ configuration says what the inputs are.`,
 func (g *globals) query(ctx context.Context, file string, f *queryFlags) error {
 	switch {
 	case f.explain:
-		return g.explainQuery(file, f)
+		return g.explainQuery(ctx, file, f)
 	case f.replay > 0 && len(f.inputs) > 0:
 		return errors.New("--replay reads the log, --input files: leave one out")
 	case f.replay > 0:
@@ -75,11 +76,12 @@ func (g *globals) query(ctx context.Context, file string, f *queryFlags) error {
 	return g.runQuery(ctx, file, f)
 }
 
-func (g *globals) explainQuery(file string, f *queryFlags) error {
-	env, err := f.environment(file)
+func (g *globals) explainQuery(ctx context.Context, file string, f *queryFlags) error {
+	env, end, err := f.environment(ctx, file)
 	if err != nil {
 		return err
 	}
+	defer end()
 	if len(f.inputs) == 0 {
 		env.Inputs = nil // a plan needs no files: any name is a stream
 	}
@@ -91,28 +93,43 @@ func (g *globals) explainQuery(file string, f *queryFlags) error {
 	return err
 }
 
-// environment is what the flags say of inputs and functions.
-func (f *queryFlags) environment(file string) (stream.Environment, error) {
-	env := stream.Environment{Inputs: map[string]stream.Input{}}
+// environment is what the flags say of inputs and functions; end ends the
+// functions.
+func (f *queryFlags) environment(ctx context.Context, file string) (env stream.Environment, end func(), err error) {
+	env.Inputs = map[string]stream.Input{}
 	for _, arg := range f.inputs {
 		alias, _, err := pairOf("--input", arg)
 		if err != nil {
-			return env, err
+			return env, nil, err
 		}
 		env.Inputs[alias] = stream.Input{}
 	}
 	for _, arg := range f.references {
 		alias, path, err := pairOf("--reference", arg)
 		if err != nil {
-			return env, err
+			return env, nil, err
 		}
 		table, err := refdata.Load(path, "")
 		if err != nil {
-			return env, fmt.Errorf("--reference %s: %w", alias, err)
+			return env, nil, fmt.Errorf("--reference %s: %w", alias, err)
 		}
 		env.Inputs[alias] = stream.Input{Reference: table}
 	}
-	return env, nil
+	files, err := node.FunctionFiles(functionFolder(f.functions, file))
+	if err != nil {
+		return env, nil, err
+	}
+	env.Functions, end, err = functionsOf(ctx, files)
+	return env, end, err
+}
+
+// functionsOf starts JavaScript functions; end ends them.
+func functionsOf(ctx context.Context, files []string) (all stream.Functions, end func(), err error) {
+	f, err := node.LoadFunctions(ctx, files)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f.For(), func() { _ = f.Close() }, nil // it ends because we say so
 }
 
 // pairOf splits ALIAS=FILE.

@@ -20,10 +20,11 @@ const maxReasons = 5
 
 // runQuery runs a query over files.
 func (g *globals) runQuery(ctx context.Context, file string, f *queryFlags) error {
-	env, err := f.environment(file)
+	env, endFunctions, err := f.environment(ctx, file)
 	if err != nil {
 		return err
 	}
+	defer endFunctions()
 	p, err := compile(file, env)
 	if err != nil {
 		return err

@@ -139,6 +139,12 @@ func runCase(ctx context.Context, p *asaproject.Project, c *asaproject.Case) (as
 		}
 		env.Inputs[in.Alias] = stream.Input{Reference: table}
 	}
+	functions, end, err := functionsOf(ctx, p.Functions)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	env.Functions = functions
 	program, err := compile(p.Script, env)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,86 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/weir-iot/weir/api"
+	"github.com/weir-iot/weir/config"
+	"github.com/weir-iot/weir/eventlog"
+	"github.com/weir-iot/weir/saql"
+	"github.com/weir-iot/weir/stream"
+)
+
+// maxReasons is how many failed events a replay names one by one.
+const maxReasons = 5
+
+// Replay runs a query over the logs' past: it writes to no output, so it may
+// name any.
+func (j *jobs) Replay(ctx context.Context, r api.Replay, give func(api.ReplayRow) error) (*api.ReplayEnd, error) {
+	settings := settingsOf(config.DefaultJob())
+	if err := overlay(&settings, r.Settings); err != nil {
+		return nil, err
+	}
+	env := j.env
+	env.Outputs = nil
+	program, err := stream.Prepare(r.Query, env)
+	if err != nil {
+		return nil, err
+	}
+	past := map[string]stream.Past{}
+	for _, in := range program.Inputs() {
+		past[in.Alias] = stream.Past{Log: j.node.logOf(in.Alias), From: eventlog.At(r.From), Until: untilOf(r.To)}
+	}
+	end := &api.ReplayEnd{}
+	var line []byte
+	replay := stream.Replay{
+		Program: program, Policy: &settings.Policy, Ingest: stream.IngestOptions{BoolAsBigint: settings.Level != "1.2"},
+		Row: func(output stream.OutputPlan, row *saql.Row) error {
+			line = output.Schema.AppendJSON(line[:0], row.Values)
+			return give(api.ReplayRow{Into: output.Name, Time: row.Time.Time().UTC(), Row: line})
+		},
+		Dead: func(d *stream.DeadLetter) error {
+			if settings.StopOnError {
+				return fmt.Errorf("%w: record %d of partition %d failed: %s", api.ErrJobRefused, d.Seq, d.Partition, d.Reason)
+			}
+			if len(end.Reasons) < maxReasons {
+				end.Reasons = append(end.Reasons, fmt.Sprintf("record %d of partition %d: %s", d.Seq, d.Partition, d.Reason))
+			}
+			return nil
+		},
+	}
+	saw, err := replay.Log(ctx, past)
+	if err != nil {
+		return nil, err
+	}
+	end.Events, end.Rows, end.Dropped = saw.Events, saw.Rows, saw.Dropped
+	end.Late, end.DeadLetters = saw.Late+saw.Early+saw.OutOfOrder, saw.Undecoded+saw.Failed
+	if saw.Watermark > 0 {
+		t := saw.Watermark.Time().UTC()
+		end.Watermark = &t
+	}
+	return end, nil
+}
+
+// untilOf is where a replay ends: with what the log has when it begins, or
+// before a moment.
+func untilOf(to *time.Time) eventlog.Position {
+	if to == nil {
+		return eventlog.Latest()
+	}
+	return eventlog.At(*to)
+}
+
+// logOf is the log behind an input's alias; the compiler has seen that it is one.
+func (n *Node) logOf(alias string) *namedLog {
+	in, _ := lookup(n.config.Inputs, alias)
+	name := cmp.Or(in.Log, config.Telemetry)
+	for _, l := range n.logs {
+		if l.name == name {
+			return l
+		}
+	}
+	return n.log // not reached: the configuration's logs are all open
+}
