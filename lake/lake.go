@@ -15,6 +15,7 @@
 package lake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weir-iot/weir/blob"
@@ -114,33 +116,44 @@ func (t *Table) Snapshot(ctx context.Context) (*Snapshot, error) {
 	return t.keep(s), nil
 }
 
-// put streams an object of the table into the bucket and returns its size. The
-// object is there only if write returns nil.
-func (t *Table) put(ctx context.Context, path string, write func(io.Writer) error) (size int64, err error) {
+// An upload streams an object of the table into the bucket.
+type upload struct {
+	path string
+	size atomic.Int64 // bytes so far
+	pipe *io.PipeWriter
+	done chan error
+}
+
+var errAborted = errors.New("lake: aborted")
+
+// upload begins an object; it is there when close returns nil.
+func (t *Table) upload(ctx context.Context, path string) *upload {
 	r, w := io.Pipe()
-	done := make(chan error, 1)
+	u := &upload{path: path, pipe: w, done: make(chan error, 1)}
 	go func() {
-		c := &countingWriter{w: w}
-		err := write(c)
-		size = c.n
-		w.CloseWithError(err)
-		done <- err
+		err := t.bucket.Put(ctx, t.root+path, r)
+		r.CloseWithError(cmp.Or(err, errAborted))
+		u.done <- err
 	}()
-	err = t.bucket.Put(ctx, t.root+path, r)
-	r.CloseWithError(errors.New("lake: the bucket stopped reading"))
-	if werr := <-done; err == nil {
-		err = werr
-	}
-	return size, err
+	return u
 }
 
-type countingWriter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *countingWriter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
+func (u *upload) Write(p []byte) (int, error) {
+	n, err := u.pipe.Write(p)
+	u.size.Add(int64(n))
 	return n, err
+}
+
+// close ends the object, or, with an error, drops it, and returns that error or
+// the bucket's.
+func (u *upload) close(err error) error {
+	u.pipe.CloseWithError(err)
+	return cmp.Or(err, <-u.done)
+}
+
+// put writes an object of the table and returns its size.
+func (t *Table) put(ctx context.Context, path string, write func(io.Writer) error) (size int64, err error) {
+	u := t.upload(ctx, path)
+	err = u.close(write(u))
+	return u.size.Load(), err
 }

@@ -158,14 +158,6 @@ func writtenAt(path string) (time.Time, bool) {
 	return idTime(strings.TrimSuffix(name, fileSuffix))
 }
 
-func (t *Table) open(ctx context.Context, path string) (blob.Object, error) {
-	o, err := t.bucket.Open(ctx, t.root+path)
-	if err != nil {
-		return nil, fmt.Errorf("lake: opening %s: %w", path, err)
-	}
-	return o, nil
-}
-
 // discard deletes files that no commit has; what it cannot delete is an orphan.
 func (t *Table) discard(ctx context.Context, files []add) {
 	for _, f := range files {

@@ -78,7 +78,7 @@ func (c *fileColumn) node() parquet.Node {
 // A fileWriter writes a Parquet file of rows sorted by device and time, page by
 // page, and collects the statistics that the log keeps.
 type fileWriter struct {
-	w       *parquet.Writer
+	w       *parquet.GenericWriter[any]
 	columns []fileColumn
 	values  []parquet.Value // of the page and column at hand
 	rows    int64
@@ -91,7 +91,7 @@ func newFileWriter(w io.Writer, columns []fileColumn) *fileWriter {
 	return &fileWriter{
 		columns: columns,
 		stats:   make([]columnStats, len(columns)),
-		w: parquet.NewWriter(w, schema,
+		w: parquet.NewGenericWriter[any](w, schema,
 			parquet.CreatedBy("weir", "1", "0"),
 			parquet.Compression(&parquet.Zstd),
 			parquet.DictionaryMaxBytes(dictionaryLimit),
