@@ -47,20 +47,20 @@ func checkpointNames(c lastCheckpoint) []string {
 	return names
 }
 
-// maybeCheckpoint writes a checkpoint when one is due. Without it the log is
-// read from further back, so that a failure is reported, but is none of the
-// commit's.
-func (t *Table) maybeCheckpoint(ctx context.Context, s *Snapshot) {
-	if s.Version == 0 || s.Version%t.opts.CheckpointEvery != 0 {
-		return
-	}
-	if err := t.checkpoint(ctx, s); err != nil {
+func (t *Table) checkpointDue(s *Snapshot) bool {
+	return s.Version > 0 && s.Version%t.opts.CheckpointEvery == 0
+}
+
+// checkpoint writes a checkpoint of s. Without it the log is read from further
+// back, so that a failure is reported, but is none of the commit's.
+func (t *Table) checkpoint(ctx context.Context, s *Snapshot) {
+	if err := t.writeCheckpoint(ctx, s); err != nil {
 		t.logger.Warn("lake: no checkpoint of the log", "version", s.Version, "error", err)
 	}
 }
 
-func (t *Table) checkpoint(ctx context.Context, s *Snapshot) error {
-	rows := s.actions(t.opts.Now().Add(-t.opts.DeletedFileRetention).UnixMilli())
+func (t *Table) writeCheckpoint(ctx context.Context, s *Snapshot) error {
+	rows := s.actions()
 	c := lastCheckpoint{Version: s.Version, Size: int64(len(rows))}
 	_, err := t.put(ctx, checkpointNames(c)[0], func(w io.Writer) error {
 		p := parquet.NewGenericWriter[checkpointRow](w, parquet.Compression(&parquet.Snappy))
@@ -80,9 +80,8 @@ func (t *Table) checkpoint(ctx context.Context, s *Snapshot) error {
 	return err
 }
 
-// actions returns what makes up s; of the removed files those that were removed
-// after the time (ms).
-func (s *Snapshot) actions(after int64) []checkpointRow {
+// actions returns what makes up s.
+func (s *Snapshot) actions() []checkpointRow {
 	rows := []checkpointRow{{Protocol: &s.protocol}, {MetaData: &s.meta}}
 	for _, app := range slices.Sorted(maps.Keys(s.txns)) {
 		t := s.txns[app]
@@ -94,10 +93,9 @@ func (s *Snapshot) actions(after int64) []checkpointRow {
 		rows = append(rows, checkpointRow{Add: &a})
 	}
 	for _, path := range slices.Sorted(maps.Keys(s.removed)) {
-		if r := s.removed[path]; r.DeletionTimestamp > after {
-			r.DataChange = false
-			rows = append(rows, checkpointRow{Remove: &r})
-		}
+		r := s.removed[path]
+		r.DataChange = false
+		rows = append(rows, checkpointRow{Remove: &r})
 	}
 	return rows
 }

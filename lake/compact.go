@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -113,15 +114,19 @@ func (c *compaction) merge(ctx context.Context, day time.Time, files []*File, la
 		return err
 	}
 	failpoint.Hit("lake-compacted")
-	c.s, err = c.t.commit(ctx, "OPTIMIZE", c.s, func(s *Snapshot) ([]action, error) {
+	s, err := c.t.commit(ctx, "OPTIMIZE", c.s, func(s *Snapshot) ([]action, error) {
 		if s.files[out[0].Path] != nil {
 			return nil, nil // our commit it was, whose answer was lost
 		}
 		return c.replace(s, files, out)
 	})
+	if errors.Is(err, ErrConflict) {
+		c.t.discardAll(ctx, out)
+	}
 	if err != nil {
 		return err
 	}
+	c.s = s
 	for _, f := range files {
 		c.stats.FilesBefore++
 		c.stats.BytesBefore += f.Bytes

@@ -98,8 +98,11 @@ func (t *Table) commit(ctx context.Context, operation string, s *Snapshot, build
 			if s, err = s.apply(s.Version+1, actions); err != nil {
 				return nil, err
 			}
+			if t.checkpointDue(s) {
+				s.forget(t.opts.Now().Add(-2 * t.opts.DeletedFileRetention))
+				t.checkpoint(ctx, s)
+			}
 			t.keep(s)
-			t.maybeCheckpoint(ctx, s)
 			return s, nil
 		case !errors.Is(err, blob.ErrChanged):
 			return nil, fmt.Errorf("committing version %d: %w", s.Version+1, err)
@@ -165,4 +168,20 @@ func (t *Table) discard(ctx context.Context, files []add) {
 			t.logger.Warn("lake: a file that is not in the table stays", "path", f.Path, "error", err)
 		}
 	}
+}
+
+// committedBefore reports whether a version was committed before a time; one
+// without that information counts as new.
+func (t *Table) committedBefore(ctx context.Context, name string, at time.Time) (bool, error) {
+	data, _, err := blob.Read(ctx, t.bucket, name)
+	if err != nil {
+		return false, err
+	}
+	actions, err := decodeActions(data)
+	for i := range actions {
+		if info := actions[i].CommitInfo; info != nil && info.Timestamp > 0 {
+			return info.Timestamp < at.UnixMilli(), nil
+		}
+	}
+	return false, err
 }

@@ -121,6 +121,11 @@ func (s *Snapshot) writable() error {
 	return s.schema.writable()
 }
 
+// forget drops the removed files that were removed before a time.
+func (s *Snapshot) forget(before time.Time) {
+	maps.DeleteFunc(s.removed, func(_ string, r remove) bool { return r.DeletionTimestamp < before.UnixMilli() })
+}
+
 func newFile(a *add) (*File, error) {
 	path, err := decodePath(a.Path)
 	if err != nil {

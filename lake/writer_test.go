@@ -236,7 +236,7 @@ func (b *lossyBucket) Swap(ctx context.Context, name string, old blob.Version, r
 // on one table whose bucket loses answers. Each row is there once, and each
 // column that any of them added.
 func TestRaces(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		b := mem.New()
 		random := rand.New(rand.NewPCG(seed, 0))
 		openTable(t, b, Options{})
