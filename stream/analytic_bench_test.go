@@ -74,3 +74,9 @@ func BenchmarkLag(b *testing.B) {
 func BenchmarkAverageOver(b *testing.B) {
 	benchmarkDevices(b, `SELECT deviceId, AVG(temperature) OVER (PARTITION BY deviceId LIMIT DURATION(minute, 10)) AS mean INTO out FROM i`)
 }
+
+// BenchmarkJoin joins a stream with itself: each reading with the one before.
+func BenchmarkJoin(b *testing.B) {
+	benchmarkDevices(b, `SELECT a.deviceId, b.temperature - a.temperature AS rise INTO out
+	FROM i AS a JOIN i AS b ON a.deviceId = b.deviceId AND DATEDIFF(millisecond, a, b) BETWEEN 1 AND 5000`)
+}

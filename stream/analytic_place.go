@@ -224,18 +224,17 @@ func columnParts(call *saql.Call) []saql.Expr {
 	return parts
 }
 
-// columnEntry returns the entry of FROM that a column belongs to: the one that
-// it names, else the first if nothing is joined with it.
-func columnEntry(f saql.From, col *saql.Column) (int, bool) {
+// columnEntry returns the entry of FROM that a column belongs to, or is the name
+// of: the one that it names, else the first if nothing is joined with it.
+func columnEntry(f saql.From, col *saql.Column) (entry int, ok bool) {
 	joined := false
 	for i := len(f.Tail); i >= 0; i-- {
-		isApply := false
-		if i > 0 {
-			_, isApply = f.Tail[i-1].(*saql.Apply)
-			joined = joined || !isApply
-		}
-		if sameName(entryName(f, i), col.Path[0].Text) && (len(col.Path) > 1 || isApply) {
+		if sameName(entryName(f, i), col.Path[0].Text) {
 			return i, true
+		}
+		if i > 0 {
+			_, isJoin := f.Tail[i-1].(*saql.Join)
+			joined = joined || isJoin
 		}
 	}
 	return 0, !joined
