@@ -56,6 +56,7 @@ func (n *Node) openJobs(ctx context.Context) error {
 		Tune:   func(o *stream.JobOptions) { o.CheckpointEvery = n.config.Store.Flush },
 		Logger: n.logger, Started: func() { close(j.started) },
 	})
+	n.metrics.MustRegister(jobMetrics{j.Jobs})
 	n.jobs = j
 	n.queries, err = j.configured()
 	return err

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,7 +105,7 @@ func newJobShow(g *globals) *cobra.Command {
 func showJob(w io.Writer, j *api.Job) {
 	s := &j.Settings
 	rows := [][]string{
-		{"name", j.Name}, {"state", j.State}, {"error", j.Error},
+		{"name", j.Name}, {"state", j.State},
 		{"inputs", strings.Join(j.Inputs, ", ")}, {"outputs", strings.Join(j.Outputs, ", ")},
 		{"time", fmt.Sprintf("late %s, out of order %s, then %s", s.Late, s.OutOfOrder, s.Policy)},
 		{"errors", fmt.Sprintf("of events: %s, of outputs: %s", s.Errors, s.OutputErrors)},
@@ -114,6 +115,9 @@ func showJob(w io.Writer, j *api.Job) {
 		{"rows", fmt.Sprintf("%d, %s a second", j.Rows, rate(j.RowsPerSecond))},
 		{"late", fmt.Sprint(j.Late)}, {"dead letters", fmt.Sprint(j.DeadLetters)},
 		{"state", fmt.Sprintf("%s, checkpoint %s", config.Size(j.StateBytes), instant(j.Checkpoint))},
+	}
+	if j.Error != "" {
+		rows = slices.Insert(rows, 2, []string{"error", j.Error})
 	}
 	table(w, rows)
 	fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(j.Query))

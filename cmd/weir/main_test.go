@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -33,7 +34,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "field": field, "mode": mode, "lines": countLines, "same": same, "exits": exits,
+			"ready": ready, "field": field, "mode": mode, "lines": countLines, "same": same, "exits": exits, "metric": metric,
 		},
 	})
 }
@@ -98,6 +99,20 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 func countLines(ts *testscript.TestScript, _ bool, args []string) {
 	if n := strings.Count(ts.ReadFile("stdout"), "\n"); fmt.Sprint(n) != args[0] {
 		ts.Fatalf("%d lines on stdout, want %s", n, args[0])
+	}
+}
+
+// metric DIR LINE... checks that the node of the data folder shows a metric.
+func metric(ts *testscript.TestScript, neg bool, args []string) {
+	s, err := node.ReadState(ts.MkAbs(args[0]))
+	ts.Check(err)
+	r, err := http.Get(s.API + "/metrics")
+	ts.Check(err)
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	ts.Check(err)
+	if want := strings.Join(args[1:], " "); strings.Contains(string(text), want+"\n") == neg {
+		ts.Fatalf("%s: %s", want, text)
 	}
 }
 
