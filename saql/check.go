@@ -59,7 +59,7 @@ func (c *checker) fail(at Pos, format string, args ...any) *Error {
 // failHint is fail with a hint, or with the candidate nearest to a word.
 func (c *checker) failNear(at Pos, word string, candidates []string, format string, args ...any) {
 	err := c.fail(at, format, args...)
-	if near := nearest(word, candidates); near != "" {
+	if near := Nearest(word, candidates); near != "" {
 		err.Hint = "did you mean " + near + "?"
 	}
 }

@@ -15,7 +15,7 @@ func durationUnit(n Name) (Unit, error) {
 		return u, nil
 	}
 	err := Errorf(n.At, "unexpected %q, expected day, hour, minute, second, millisecond or microsecond", n.Text)
-	if near := nearest(n.Text, durationUnits); near != "" && !ok {
+	if near := Nearest(n.Text, durationUnits); near != "" && !ok {
 		err.Hint = "did you mean " + near + "?"
 	}
 	return 0, err

@@ -37,7 +37,7 @@ func meantKeyword(word string) string {
 	for i, p := range phrases {
 		words[i], _, _ = strings.Cut(p, " ")
 	}
-	near := nearest(word, words)
+	near := Nearest(word, words)
 	if near == "" {
 		return ""
 	}

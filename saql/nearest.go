@@ -2,9 +2,9 @@ package saql
 
 import "unicode"
 
-// nearest returns the candidate that is most like word, or "" where none is
+// Nearest returns the candidate that is most like word, or "" where none is
 // near enough to have been meant.
-func nearest(word string, candidates []string) string {
+func Nearest(word string, candidates []string) string {
 	best, limit := "", min(max(1, len(word)/4), len(word)-1)
 	for _, c := range candidates {
 		if abs := len(c) - len(word); abs > limit || -abs > limit {

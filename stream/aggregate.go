@@ -21,6 +21,7 @@ type aggregate interface {
 
 // An aggregateCall is a call of an aggregate function in a query.
 type aggregateCall struct {
+	call *saql.Call
 	at   saql.Pos
 	text string // canonical
 	args []*operand
@@ -80,7 +81,7 @@ func (c *compiler) aggregate(sc *scope, call *saql.Call) (*aggregateCall, error)
 	if err != nil {
 		return nil, err
 	}
-	a := &aggregateCall{at: call.At, text: c.canonical(sc, call), args: args, make: state, large: f.large}
+	a := &aggregateCall{call: call, at: call.At, text: c.canonical(sc, call), args: args, make: state, large: f.large}
 	if call.Distinct {
 		if !strings.EqualFold(call.Name, "COUNT") {
 			return nil, saql.Errorf(call.At, "DISTINCT is for COUNT alone, not for %s", call.Name)
@@ -116,13 +117,21 @@ func (c *compiler) aggregateArgs(sc *scope, call *saql.Call, f aggregateFunc) ([
 	return args, nil
 }
 
+// countedRows are the arguments of COUNT([DISTINCT] input).
+func countedRows(src *source, distinct bool) []*operand {
+	if !distinct {
+		return nil
+	}
+	return []*operand{{eval: recordOf(src.rel.star())}}
+}
+
 // aggregated compiles what stands in parentheses. COUNT(input) is COUNT(*);
 // Collect(), CollectTop(n) and TopOne() take whole rows.
 func (c *compiler) aggregated(sc *scope, call *saql.Call) ([]*operand, error) {
 	name := strings.ToLower(call.Name)
-	if name == "count" && len(call.Args) == 1 && !call.Distinct {
+	if name == "count" && len(call.Args) == 1 {
 		if col, ok := call.Args[0].(*saql.Column); ok && len(col.Path) == 1 && sc.source(col.Path[0].Text) != nil {
-			return nil, nil
+			return countedRows(sc.source(col.Path[0].Text), call.Distinct), nil
 		}
 	}
 	args, err := c.exprs(sc, call.Args)

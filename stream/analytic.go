@@ -156,7 +156,8 @@ func (c *compiler) overClause(sc *scope, e *saql.Call) (*overFunction, error) {
 	for _, key := range keys {
 		f.keys = append(f.keys, key.eval)
 	}
-	f.when, err = c.condition(sc, e.Over.When)
+	when, err := c.condition(sc, e.Over.When)
+	f.when = when.eval
 	return f, err
 }
 

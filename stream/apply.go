@@ -63,7 +63,7 @@ func (c *compiler) apply(sc *scope, left *node, a *saql.Apply) (*scope, *node, e
 	l := &layout{computed: elementSlots}
 	applied := sc.through(l, 0)
 	applied.sources = append(applied.sources, source{rel: rel})
-	n := &node{text: "apply " + a.Call.Name, perPartition: true}
+	n := &node{text: "apply " + saql.ExprString(a.Call), perPartition: true}
 	n.build = func(fail Failure) Operator {
 		return &unfold{
 			list: list, arg: arg.eval, at: a.Call.At, outer: a.Outer, whole: *rel.whole, layout: l, fail: fail,

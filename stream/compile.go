@@ -2,6 +2,7 @@ package stream
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -68,7 +69,7 @@ type step struct {
 
 func (c *compiler) script(s *saql.Script) error {
 	for _, t := range s.Tables {
-		if _, err := c.input(t.Name); err != nil {
+		if _, _, err := c.input(t.Name); err != nil {
 			return err
 		}
 		c.tables = append(c.tables, t)
@@ -137,33 +138,39 @@ func (c *compiler) output(name saql.Name) (string, error) {
 	return c.env.Outputs[i], nil
 }
 
-// input returns an input of the environment and its name as spelt there.
-func (c *compiler) input(name saql.Name) (declared Input, err error) {
+// input returns an input of the environment, and its name as spelt there.
+func (c *compiler) input(name saql.Name) (string, Input, error) {
 	if c.env.Inputs == nil {
-		return Input{}, nil
+		return name.Text, Input{}, nil
 	}
-	var names []string
-	for alias, in := range c.env.Inputs {
+	names := slices.Sorted(maps.Keys(c.env.Inputs))
+	for _, alias := range names {
 		if sameName(alias, name.Text) {
-			return in, nil
+			return alias, c.env.Inputs[alias], nil
 		}
-		names = append(names, alias)
 	}
-	for key := range c.steps {
-		names = append(names, key)
-	}
-	slices.Sort(names)
-	return Input{}, unknownName(name, "input", names)
+	return "", Input{}, unknownName(name, "input", append(names, slices.Sorted(maps.Keys(c.steps))...))
 }
 
 func unknownName(name saql.Name, what string, names []string) error {
 	err := saql.Errorf(name.At, "unknown %s %s", what, name.Text)
-	if near := nearest(name.Text, names); near != "" {
-		err.Hint = "did you mean " + near + "?"
-	} else if len(names) > 0 {
-		err.Hint = "there are " + list(names)
-	}
+	err.Hint = suggest(name.Text, names)
 	return err
+}
+
+// suggest is the hint for a word that is none of some names.
+func suggest(word string, names []string) string {
+	const most = 8
+	near := saql.Nearest(word, names)
+	switch {
+	case near != "":
+		return "did you mean " + near + "?"
+	case len(names) > most:
+		return "there are " + strings.Join(names[:most], ", ") + ", …"
+	case len(names) > 0:
+		return "there are " + strings.Join(names, ", ")
+	}
+	return ""
 }
 
 // into returns the output of a query, nil if it names none.

@@ -11,7 +11,7 @@ func (c *compiler) scalar(sc *scope, e *saql.Call) (*operand, error) {
 	f, ok := saql.LookupFunction(e.Name)
 	if !ok {
 		err := saql.Errorf(e.At, "unknown function %s", e.Name)
-		if near := nearest(e.Name, saql.Functions()); near != "" {
+		if near := saql.Nearest(e.Name, saql.Functions()); near != "" {
 			err.Hint = "did you mean " + near + "?"
 		}
 		return nil, err

@@ -77,7 +77,7 @@ func (c *compiler) onlyInputs(s saql.Source) error {
 
 // stream compiles an input that is a stream. Sources that read it alike share it.
 func (c *compiler) stream(s saql.Source) (*inputPlan, error) {
-	declared, err := c.input(s.Name)
+	alias, declared, err := c.input(s.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (c *compiler) stream(s saql.Source) (*inputPlan, error) {
 		err.Hint = "read a stream and JOIN " + s.Name.Text
 		return nil, err
 	}
-	in := &inputPlan{InputPlan: InputPlan{Alias: s.Name.Text}, implicit: c.env.Implicit}
+	in := &inputPlan{InputPlan: InputPlan{Alias: alias}, implicit: c.env.Implicit}
 	for _, t := range c.tables {
 		if sameName(t.Name.Text, in.Alias) {
 			in.Table = t.Columns
@@ -100,7 +100,7 @@ func (c *compiler) stream(s saql.Source) (*inputPlan, error) {
 			return other, nil
 		}
 	}
-	in.node = c.add(&node{text: "input " + in.Alias + in.clause, perPartition: true})
+	in.node = c.add(&node{text: "input " + in.Alias + timestampText(s), perPartition: true})
 	c.inputs = append(c.inputs, in)
 	return in, nil
 }
@@ -130,6 +130,17 @@ func (c *compiler) timestamp(in *inputPlan, s saql.Source) error {
 		in.clause += []string{" over ", ", "}[min(i, 1)] + c.canonical(sc, key)
 	}
 	return nil
+}
+
+func timestampText(s saql.Source) string {
+	if s.TimestampBy == nil {
+		return ""
+	}
+	text := " timestamp by " + saql.ExprString(s.TimestampBy)
+	for i, key := range s.Over {
+		text += []string{" over ", ", "}[min(i, 1)] + saql.ExprString(key)
+	}
+	return text
 }
 
 // noTimestamp refuses System.Timestamp() where it is not known yet.

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -52,7 +53,7 @@ func (c *compiler) grouped(sc *scope, from *node, s *saql.Select) (step, error) 
 	if err != nil {
 		return step{}, err
 	}
-	return step{c.project(p, nodes, having), p}, nil
+	return step{c.project(p, nodes, s, having), p}, nil
 }
 
 func noWindow(s *saql.Select) error {
@@ -88,13 +89,13 @@ func (g *grouping) node(w saql.Window, from *node, keys []saql.Expr) (*node, err
 	if err != nil {
 		return nil, err
 	}
-	n := &node{text: "group by " + g.text() + windowText(w), reach: windowReach(w)}
+	n := &node{text: g.text(w, keys), reach: windowReach(w)}
 	n.perPartition = slices.ContainsFunc(keys, func(e saql.Expr) bool { return isPartition(g.rows, e) })
 	if w.Kind == saql.WindowSession {
 		n.perPartition = slices.ContainsFunc(w.PartitionBy, func(e saql.Expr) bool { return isPartition(g.rows, e) })
 	}
 	n.state = func() string {
-		s := windowText(w) + " " + strings.Join(g.keyTexts, ", ") + " of"
+		s := fmt.Sprintf("%s of %q by %q", windowText(w), sourceNames(g.rows), g.keyTexts)
 		for _, call := range g.calls {
 			s += " " + call.text
 		}
@@ -117,12 +118,17 @@ func (g *grouping) node(w saql.Window, from *node, keys []saql.Expr) (*node, err
 	return g.c.add(n, from), nil
 }
 
-// text describes keys and aggregates.
-func (g *grouping) text() string {
-	if len(g.keys) == 0 {
-		return ""
+// text describes keys, window and aggregates.
+func (g *grouping) text(w saql.Window, keys []saql.Expr) string {
+	text := "group by "
+	for _, key := range keys {
+		text += saql.ExprString(key) + ", "
 	}
-	return strings.Join(g.keyTexts, ", ") + ", "
+	text += windowText(w)
+	for i, call := range g.calls {
+		text += []string{": ", ", "}[min(i, 1)] + saql.ExprString(call.call)
+	}
+	return text
 }
 
 // scope is what names mean behind GROUP BY. Columns are those of the keys; in
@@ -215,64 +221,16 @@ func (g *grouping) aggregate(call *saql.Call) (*operand, error) {
 // hasAggregate tells whether the columns or HAVING of a SELECT aggregate.
 func hasAggregate(s *saql.Select) bool {
 	found := false
-	look := func(e saql.Expr) {
+	look := func(e saql.Expr) bool {
 		call, ok := e.(*saql.Call)
 		found = found || ok && isAggregate(call.Name) && !isAnalytic(call)
+		return !found
 	}
 	for _, it := range s.Items {
-		walk(it.Expr, look)
+		saql.Walk(it.Expr, look)
 	}
-	walk(s.Having, look)
+	saql.Walk(s.Having, look)
 	return found
-}
-
-// walk calls f for an expression and all within it.
-func walk(e saql.Expr, f func(saql.Expr)) {
-	if e == nil {
-		return
-	}
-	f(e)
-	for _, part := range parts(e) {
-		walk(part, f)
-	}
-}
-
-// parts returns the expressions that an expression is made of; some may be nil.
-func parts(e saql.Expr) []saql.Expr {
-	switch e := e.(type) {
-	case *saql.Member:
-		return []saql.Expr{e.X}
-	case *saql.Unary:
-		return []saql.Expr{e.X}
-	case *saql.Binary:
-		return []saql.Expr{e.L, e.R}
-	case *saql.Between:
-		return []saql.Expr{e.X, e.Lo, e.Hi}
-	case *saql.In:
-		return append([]saql.Expr{e.X}, e.List...)
-	case *saql.Like:
-		return []saql.Expr{e.X, e.Pattern}
-	case *saql.IsNull:
-		return []saql.Expr{e.X}
-	case *saql.Case:
-		return caseParts(e)
-	case *saql.Cast:
-		return []saql.Expr{e.X}
-	case *saql.Call:
-		return callParts(e)
-	}
-	return nil
-}
-
-func callParts(e *saql.Call) []saql.Expr {
-	if e.Over == nil {
-		return e.Args
-	}
-	all := slices.Concat(e.Args, e.Over.PartitionBy, []saql.Expr{e.Over.When})
-	for _, key := range e.Over.OrderBy {
-		all = append(all, key.X)
-	}
-	return all
 }
 
 // A passOn passes on the rows of all its ports.

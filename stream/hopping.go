@@ -131,5 +131,12 @@ func (o *hoppingWindow) Restore(state []byte) error {
 	r := reader{b: state}
 	o.next, o.current = r.ticks(), 0
 	o.groups = o.readGroups(&r)
+	for _, g := range o.groups {
+		for _, p := range g.panes.list {
+			if p.end > o.next || p.end <= o.next-o.size {
+				return errState
+			}
+		}
+	}
 	return r.end()
 }

@@ -104,7 +104,8 @@ func (c *compiler) on(left, right, joined *scope, j *saql.Join) (*onClause, erro
 		}
 	}
 	var err error
-	on.rest, err = c.condition(joined, rest)
+	last, err := c.condition(joined, rest)
+	on.rest = last.eval
 	return on, err
 }
 

@@ -118,22 +118,46 @@ func (p *Program) Explain() string {
 }
 
 // Fingerprint is equal for programs that can take over each other's state: the
-// same inputs, outputs and keeping operators, with equal keys, windows and
-// aggregates. Filters and projections, and the literals in them, do not matter.
+// same inputs, outputs and operators that keep something, which are fed by the
+// same filters and projections. What stands behind the last operator that keeps
+// something does not matter, such as HAVING and the columns of the outputs.
 func (p *Program) Fingerprint() string {
 	h := sha256.New()
 	for _, in := range p.inputs {
 		fmt.Fprintf(h, "input %q %q\n", strings.ToLower(in.Alias), in.clause)
 	}
-	for _, n := range p.nodes {
-		if n.state != nil {
-			fmt.Fprintf(h, "state %q\n", n.state())
+	feeds, number := p.feeds(), make(map[*node]int)
+	for i, n := range p.nodes {
+		if !feeds[i] {
+			continue
 		}
+		number[n] = len(number)
+		if n.state != nil {
+			fmt.Fprintf(h, "keep %q", n.state())
+		} else {
+			fmt.Fprintf(h, "make %q", n.text)
+		}
+		for _, f := range n.from {
+			fmt.Fprintf(h, " from %d", number[f])
+		}
+		fmt.Fprintln(h)
 	}
 	for _, o := range p.outputs {
 		fmt.Fprintf(h, "output %q\n", o.Name)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// feeds tells, by place, the nodes that keep something or feed one that does.
+func (p *Program) feeds() []bool {
+	feeds := make([]bool, len(p.nodes))
+	for i := len(p.nodes) - 1; i >= 0; i-- {
+		feeds[i] = feeds[i] || p.nodes[i].state != nil
+		for _, f := range p.nodes[i].from {
+			feeds[f.place] = feeds[f.place] || feeds[i]
+		}
+	}
+	return feeds
 }
 
 // Reach returns how far back a replay must start so that it makes the rows that

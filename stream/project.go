@@ -1,21 +1,20 @@
 package stream
 
 import (
+	"strings"
+
 	"github.com/weir-iot/weir/saql"
 )
 
 // project adds the node of a SELECT list with the conditions in front of it.
-func (c *compiler) project(p *projection, from *node, conditions ...evaluator) *node {
+func (c *compiler) project(p *projection, from *node, s *saql.Select, conditions ...condition) *node {
+	n := &node{text: "project " + itemsText(s.Items), perPartition: true}
 	var where []evaluator
-	for _, cond := range conditions {
-		if cond != nil {
-			where = append(where, cond)
+	for i := len(conditions) - 1; i >= 0; i-- {
+		if cond := conditions[i]; cond.eval != nil {
+			where = append([]evaluator{cond.eval}, where...)
+			n.text = "filter " + cond.text + "; " + n.text
 		}
-	}
-	n := &node{perPartition: true}
-	n.text = "project"
-	if len(where) > 0 {
-		n.text = "filter, project"
 	}
 	n.build = func(fail Failure) Operator {
 		return &project{where: where, evals: p.evals, fail: fail, row: saql.Row{Values: make([]saql.Value, len(p.evals))}}
@@ -23,14 +22,51 @@ func (c *compiler) project(p *projection, from *node, conditions ...evaluator) *
 	return c.add(n, from)
 }
 
+// itemsText describes a SELECT list.
+func itemsText(items []saql.Item) string {
+	var texts []string
+	for _, it := range items {
+		switch {
+		case it.Star:
+			text := "*"
+			for i := len(it.Of) - 1; i >= 0; i-- {
+				text = it.Of[i].Text + "." + text
+			}
+			texts = append(texts, text)
+		case it.Alias != nil:
+			texts = append(texts, saql.ExprString(it.Expr)+" AS "+it.Alias.Text)
+		default:
+			texts = append(texts, saql.ExprString(it.Expr))
+		}
+	}
+	return strings.Join(texts, ", ")
+}
+
 // filter adds a node that passes rows on unchanged where the condition is true.
-func (c *compiler) filter(from *node, where evaluator) *node {
-	if where == nil {
+func (c *compiler) filter(from *node, where condition) *node {
+	if where.eval == nil {
 		return from
 	}
-	n := &node{text: "filter", perPartition: true}
-	n.build = func(fail Failure) Operator { return &filter{where: where, fail: fail} }
+	n := &node{text: "filter " + where.text, perPartition: true}
+	n.build = func(fail Failure) Operator { return &filter{where: where.eval, fail: fail} }
 	return c.add(n, from)
+}
+
+// A condition is a compiled WHERE, ON, WHEN or HAVING; without eval there is none.
+type condition struct {
+	eval evaluator
+	text string
+}
+
+func (c *compiler) condition(sc *scope, e saql.Expr) (condition, error) {
+	if e == nil {
+		return condition{}, nil
+	}
+	op, err := c.expr(sc, e)
+	if err != nil {
+		return condition{}, err
+	}
+	return condition{op.eval, saql.ExprString(e)}, nil
 }
 
 // A project computes a SELECT list of the rows for which all conditions are true.

@@ -18,7 +18,7 @@ func (c *compiler) reference(s saql.Source) ReferenceTable {
 	if _, isStep := c.steps[strings.ToLower(s.Name.Text)]; isStep || s.Query != nil {
 		return nil
 	}
-	declared, err := c.input(s.Name)
+	_, declared, err := c.input(s.Name)
 	if err != nil {
 		return nil // that of a stream is reported
 	}
@@ -58,7 +58,7 @@ func (c *compiler) referenceJoin(sc *scope, left *node, j *saql.Join, table Refe
 	if len(on.bounds.list) > 0 {
 		return nil, nil, saql.Errorf(j.On.Pos(), "DATEDIFF of reference data, which has no time")
 	}
-	n := &node{text: "join reference data " + j.Source.Name.Text, perPartition: true}
+	n := &node{text: "join reference data " + j.Source.Name.Text + " on " + saql.ExprString(j.On), perPartition: true}
 	n.build = func(fail Failure) Operator { return newReferenceJoin(on, table, j.Left, l, fail) }
 	return joined, c.add(n, left), nil
 }

@@ -93,11 +93,7 @@ func (s *scope) unknown(name saql.Name, of ...source) error {
 			names = append(names, st.names()...)
 		}
 	}
-	if near := nearest(name.Text, names); near != "" {
-		err.Hint = "did you mean " + near + "?"
-	} else if len(names) > 0 {
-		err.Hint = "there are " + list(names)
-	}
+	err.Hint = suggest(name.Text, names)
 	return err
 }
 

@@ -45,19 +45,7 @@ func (c *compiler) selects(s *saql.Select) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	return step{c.project(p, n, where, having), p}, nil
-}
-
-// condition compiles WHERE, ON or HAVING; nil: there is none.
-func (c *compiler) condition(sc *scope, e saql.Expr) (evaluator, error) {
-	if e == nil {
-		return nil, nil
-	}
-	op, err := c.expr(sc, e)
-	if err != nil {
-		return nil, err
-	}
-	return op.eval, nil
+	return step{c.project(p, n, s, where, having), p}, nil
 }
 
 // items compiles the SELECT list.

@@ -159,7 +159,7 @@ func (o *sessionWindow) Restore(state []byte) error {
 	for range r.count() {
 		s := &sessionState{key: r.text(), order: o.opened, opened: r.ticks(), last: r.ticks()}
 		n := r.varint()
-		if n < 0 || n > int64(len(groups)) {
+		if n < 0 || n > int64(len(groups)) || s.last < s.opened-o.timeout || s.last-s.opened > 2*o.max {
 			r.fail()
 			break
 		}
