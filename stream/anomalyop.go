@@ -70,10 +70,11 @@ func checkNumber(v saql.Value) error {
 	}
 }
 
-// longestIdle is how long a model is kept for a key without rows: the longest
-// LIMIT DURATION that there is, and not the one of the query, since a gap does not make a model new: the copies that
-// fill the gap are compared with what was before it, and may be anomalies.
-const longestIdle = saql.MaxWindow
+// longestIdle is how long a model is kept for a key without rows. That is not
+// LIMIT DURATION, since a gap does not make a model new: the copies that fill
+// the gap are compared with what was before it, and may be anomalies. It is as
+// long as four of the longest limits.
+const longestIdle = 4 * saql.MaxWindow
 
 // spikeAndDipFunction compiles AnomalyDetection_SpikeAndDip.
 func (c *compiler) spikeAndDipFunction(sc *scope, e *saql.Call) (*overFunction, error) {
