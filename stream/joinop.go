@@ -58,6 +58,7 @@ type joinSide struct {
 	groups  map[string]*joinGroup
 	waiting joinHeap
 	count   uint64
+	free    []*joinRow // forgotten rows, to be used again
 }
 
 func newJoin(on *onClause, times []evaluator, outer bool, l *layout, fail Failure) *joiner {
@@ -90,7 +91,7 @@ func (o *joiner) Process(port int, row *saql.Row, emit Emit) error {
 	outer := o.outer && port == 0
 	switch {
 	case r.until >= r.time && (hasKey || outer):
-		o.sides[port].keep(r.clone(), o.key, hasKey)
+		o.sides[port].keep(o.sides[port].clone(r), o.key, hasKey)
 	case outer && !r.matched:
 		return o.miss(r, r.time, emit)
 	}
@@ -224,10 +225,12 @@ func (o *joiner) Next() saql.Ticks {
 // expire forgets the rows whose matches would have come by a time.
 func (o *joiner) expire(by saql.Ticks, emit Emit) error {
 	for right := &o.sides[1]; len(right.waiting) > 0 && right.waiting[0].until <= by; {
-		right.forget()
+		right.free = append(right.free, right.forget())
 	}
 	for left := &o.sides[0]; len(left.waiting) > 0 && left.waiting[0].until <= by; {
-		if r := left.forget(); o.outer && !r.matched {
+		r := left.forget()
+		left.free = append(left.free, r)
+		if o.outer && !r.matched {
 			if err := o.miss(r, r.until, emit); err != nil {
 				return err
 			}
@@ -292,14 +295,18 @@ func (r *joinRow) append(b []byte) []byte {
 }
 
 // clone returns a copy that may be kept.
-func (r *joinRow) clone() *joinRow {
-	kept := *r
-	kept.times = slices.Clone(r.times)
-	kept.values = make([]saql.Value, len(r.values))
-	for i, v := range r.values {
-		kept.values[i] = v.Clone()
+func (s *joinSide) clone(r *joinRow) *joinRow {
+	kept := &joinRow{}
+	if n := len(s.free); n > 0 {
+		kept, s.free = s.free[n-1], s.free[:n-1]
 	}
-	return &kept
+	times, values := append(kept.times[:0], r.times...), kept.values[:0]
+	for _, v := range r.values {
+		values = append(values, v.Clone())
+	}
+	*kept = *r
+	kept.times, kept.values = times, values
+	return kept
 }
 
 // append appends the number of rows, then these in the order in which they came.
