@@ -50,7 +50,7 @@ type alertOutput struct {
 
 // consumer names the marks of a shard's output.
 func consumer(s stream.Shard) string {
-	return fmt.Sprintf("job/%s/%d/%s", s.Job, s.Generation, s.Output)
+	return fmt.Sprintf("job/%s/%s/%s", s.Job, s.Generation, s.Output)
 }
 
 func (o *alertOutput) Mark(ctx context.Context, s stream.Shard) (stream.Ordinal, error) {
@@ -62,7 +62,7 @@ func (o *alertOutput) Write(ctx context.Context, s stream.Shard, rows []stream.O
 	docs, added := make([]store.Document, len(rows)), make([]api.Alert, len(rows))
 	for i, r := range rows {
 		a := api.Alert{
-			ID:  fmt.Sprintf("%s-%d-%d-%d", s.Job, s.Generation, s.Shard, r.Ordinal),
+			ID:  s.RowID(r.Ordinal),
 			Job: s.Job, Into: s.Output, Time: r.Time.Time().UTC(), Row: bytes.Clone(r.Data),
 		}
 		data, err := json.Marshal(a)

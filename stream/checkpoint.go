@@ -26,7 +26,6 @@ import (
 type checkpoint struct {
 	Number      int64              `json:"number"` // grows by one
 	Fingerprint string             `json:"fingerprint"`
-	Generation  int                `json:"generation"`
 	Shard       int                `json:"shard"`
 	Feeds       []checkpointFeed   `json:"feeds"` // by rank
 	Done        checkpointEvent    `json:"done"`  // all events up to it are processed

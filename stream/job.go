@@ -78,6 +78,9 @@ type Job struct {
 	stats  jobStats
 	logged sync.Map // causes
 
+	restored sync.Once
+	ready    chan struct{} // closed when shards are there
+
 	mu      sync.Mutex
 	shards  []*shard
 	durable [][]map[int]int64 // by shard and input
@@ -86,7 +89,7 @@ type Job struct {
 // NewJob returns a job that Run starts. It fails if an input or an output of
 // the program is not there.
 func NewJob(o JobOptions) (*Job, error) {
-	j := &Job{o: o.withDefaults(), plans: o.Program.Inputs()}
+	j := &Job{o: o.withDefaults(), plans: o.Program.Inputs(), ready: make(chan struct{})}
 	for _, plan := range j.plans {
 		log := lookup(o.Inputs, plan.Alias)
 		if log == nil {

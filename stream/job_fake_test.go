@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,20 +85,19 @@ func (o *memOutput) set(hook func([]OutputRow) error) {
 func (o *memOutput) rows() (all []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	byShard := make(map[Shard][]string)
-	for _, w := range o.writes {
-		byShard[w.shard] = append(byShard[w.shard], w.rows...)
-	}
-	for gen := range 10 {
-		for shard := range 10 {
-			for s, rows := range byShard {
-				if s.Generation == gen && s.Shard == shard {
-					all = append(all, rows...)
-				}
-			}
-		}
+	writes := slices.Clone(o.writes)
+	slices.SortStableFunc(writes, func(a, b memWrite) int {
+		return cmp.Or(cmp.Compare(generationNumber(a.shard), generationNumber(b.shard)), cmp.Compare(a.shard.Shard, b.shard.Shard))
+	})
+	for _, w := range writes {
+		all = append(all, w.rows...)
 	}
 	return all
+}
+
+func generationNumber(s Shard) (n int) {
+	_, _ = fmt.Sscanf(s.Generation, "%d-", &n)
+	return n
 }
 
 func (o *memOutput) sorted() []string { return slices.Sorted(slices.Values(o.rows())) }

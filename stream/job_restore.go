@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,8 +21,18 @@ import (
 // query whose state differs, or where the log lost what the state is made of.
 type generation struct {
 	Number      int      `json:"number"`
+	Life        string   `json:"life"` // random: that of a job which was removed and made again is another
 	Fingerprint string   `json:"fingerprint"`
+	Keeps       bool     `json:"keeps"`  // operators keep state
 	Starts      []origin `json:"starts"` // by shard: where it begins without a checkpoint
+}
+
+// id names the generation among all that outputs ever see.
+func (g *generation) id() string { return fmt.Sprintf("%d-%s", g.Number, g.Life) }
+
+// keeps reports whether any operator keeps state.
+func (p *Program) keeps() bool {
+	return slices.ContainsFunc(p.nodes, func(n *node) bool { return n.state != nil })
 }
 
 // An origin is where a shard begins.
@@ -50,12 +61,12 @@ func loadGeneration(ctx context.Context, b blob.Bucket, job string) (*generation
 
 // beginGeneration makes the next generation the job's. The state of older ones
 // goes once it is no more the newest.
-func beginGeneration(ctx context.Context, b blob.Bucket, job, fingerprint string, starts []origin) (*generation, error) {
+func beginGeneration(ctx context.Context, b blob.Bucket, job string, p *Program, starts []origin) (*generation, error) {
 	old, version, err := loadGeneration(ctx, b, job)
 	if err != nil {
 		return nil, err
 	}
-	g := &generation{Fingerprint: fingerprint, Starts: starts}
+	g := &generation{Life: rand.Text()[:8], Fingerprint: p.Fingerprint(), Keeps: p.keeps(), Starts: starts}
 	if old != nil {
 		g.Number = old.Number + 1
 	}
@@ -86,7 +97,7 @@ func (j *Job) beginAnew(ctx context.Context, at origin) error {
 	if err != nil {
 		return err
 	}
-	_, err = beginGeneration(ctx, j.o.Bucket, j.o.Name, j.o.Program.Fingerprint(), slices.Repeat([]origin{at}, len(plans)))
+	_, err = beginGeneration(ctx, j.o.Bucket, j.o.Name, j.o.Program, slices.Repeat([]origin{at}, len(plans)))
 	return err
 }
 
@@ -129,6 +140,7 @@ func (j *Job) restore(ctx context.Context, plans [][]feedPlan) (*generation, []*
 	j.shards = shards
 	j.durable = make([][]map[int]int64, len(shards))
 	j.mu.Unlock()
+	j.restored.Do(func() { close(j.ready) })
 	for i, s := range shards {
 		if err := s.findEnds(ctx); err != nil {
 			return nil, nil, err
@@ -178,7 +190,7 @@ func (s *shard) restore(ctx context.Context, at origin) (behind string, err erro
 			continue
 		}
 		if behind = s.behind(c); behind == "" {
-			return "", s.from(c)
+			return "", s.from(c, at)
 		}
 	}
 	if behind != "" {
@@ -208,12 +220,12 @@ func (s *shard) fresh(at origin) {
 	s.durable = s.positions()
 }
 
-// from goes on from a checkpoint.
-func (s *shard) from(c *checkpoint) error {
+// from goes on from a checkpoint of a shard that began at an origin.
+func (s *shard) from(c *checkpoint, at origin) error {
 	for i, f := range c.Feeds {
 		s.resumes[i], s.starts[i] = f.resume(), eventlog.After(f.After)
-		if f.After < 0 {
-			s.starts[i] = eventlog.Oldest()
+		if f.After < 0 { // nothing was read yet
+			s.starts[i] = at.From
 		}
 	}
 	s.build()

@@ -344,9 +344,10 @@ func TestJobFromNow(t *testing.T) {
 		jt.o.Require = func(_ string, durable map[int]int64) { required = append(required, durable) }
 		fill(t, log, 0, 50)
 		time.Sleep(time.Second)
-		for range 2 {
+		for _, d := range []time.Duration{0, 10 * time.Second, 10 * time.Second} {
 			stop := runJob(t, jt.job(t))
-			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			time.Sleep(d)
 			if err := stop(); err != nil {
 				t.Fatal(err)
 			}

@@ -482,7 +482,7 @@ func (m *Jobs) forgetMarks(ctx context.Context, p *Program, name string, g *gene
 			if !ok {
 				continue
 			}
-			if err := f.Forget(ctx, Shard{name, out, g.Number, shard}); err != nil {
+			if err := f.Forget(ctx, Shard{name, out, g.id(), shard}); err != nil {
 				return err
 			}
 		}

@@ -127,7 +127,7 @@ func (m *Jobs) takeOver(ctx context.Context, c JobConfig, p *Program) (Applied, 
 	if err != nil {
 		return Applied{}, err
 	}
-	if _, err := beginGeneration(ctx, m.o.Bucket, c.Name, p.Fingerprint(), starts); err != nil {
+	if _, err := beginGeneration(ctx, m.o.Bucket, c.Name, p, starts); err != nil {
 		return Applied{}, err
 	}
 	detail := fmt.Sprintf("the query keeps another state: it is built again from the log, %s back", time.Duration(reach)*100)
@@ -149,6 +149,10 @@ func (m *Jobs) origins(ctx context.Context, name string, g *generation, shards i
 		ends[i] = g.Starts[i]
 		if len(all) > 0 {
 			at := cut{all[0].Done, all[0].Advanced}
+			if g.Keeps {
+				// What operators keep of the events behind the watermark gave no rows yet.
+				at.Done = progress{at: at.Advanced + 1, rank: -1}.event()
+			}
 			if muted := all[0].Muted; muted != nil {
 				at = *muted
 			}
@@ -176,8 +180,13 @@ func (m *Jobs) origins(ctx context.Context, name string, g *generation, shards i
 	return starts, nil
 }
 
+// meetWait bounds how long a version that is replaced may take to come to a
+// moment between two times: an idle partition holds it up by the late tolerance.
+const meetWait = 15 * time.Second
+
 // meet brings the shards of a running version to one moment and ends it there,
-// if the new version is spread over another number of shards.
+// unless the new version goes on from its checkpoint. Where that takes too long
+// and each shard has a successor, they may end at moments of their own.
 func (m *Jobs) meet(ctx context.Context, e *jobEntry, c JobConfig, p *Program) error {
 	old, ok := e.runner.(*Job)
 	if !ok {
@@ -192,23 +201,29 @@ func (m *Jobs) meet(ctx context.Context, e *jobEntry, c JobConfig, p *Program) e
 		return err
 	}
 	after, err := j.feedPlans(ctx)
-	if err != nil || len(before) == len(after) {
+	alike := len(before) == len(after)
+	if err != nil || alike && old.o.Program.Fingerprint() == p.Fingerprint() {
 		return err
 	}
-	if err := old.stopTogether(ctx); err != nil {
-		return fmt.Errorf("stream: job %s cannot be replaced yet, as its partitions do not come to one moment: %w", c.Name, err)
+	waiting, cancel := context.WithTimeout(ctx, meetWait)
+	defer cancel()
+	err = old.stopTogether(waiting, e.done)
+	if err == nil || alike && ctx.Err() == nil {
+		return nil
 	}
+	return fmt.Errorf("stream: job %s cannot be replaced yet, as its partitions do not come to one moment: %w", c.Name, err)
+}
+
+// stopTogether pauses all shards, tells them to end at the moment that the
+// first of them has come to, and waits until they have.
+func (j *Job) stopTogether(ctx context.Context, ended <-chan struct{}) error {
 	select {
-	case <-e.done:
+	case <-j.ready:
+	case <-ended:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// stopTogether pauses all shards, and tells them to end at the moment that the
-// first of them has come to.
-func (j *Job) stopTogether(ctx context.Context) error {
 	j.mu.Lock()
 	shards := j.shards
 	j.mu.Unlock()
@@ -220,6 +235,8 @@ func (j *Job) stopTogether(ctx context.Context) error {
 		select {
 		case s.pauses <- pause{at, until}:
 			newest = max(newest, <-at)
+		case <-ended:
+			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -227,7 +244,12 @@ func (j *Job) stopTogether(ctx context.Context) error {
 	for range shards {
 		until <- newest + 1
 	}
-	return nil
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // replayFrom is where to begin to read so that a program with that reach makes

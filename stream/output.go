@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/weir-iot/weir/saql"
 )
@@ -19,8 +20,14 @@ const None Ordinal = -1
 type Shard struct {
 	Job        string
 	Output     string // the alias as the job's query first writes it
-	Generation int    // grows when a job begins anew, with other rows
+	Generation string // another one when a job begins anew, with other rows; never used again
 	Shard      int
+}
+
+// RowID returns a text that stands for one row wherever it is written, however
+// often.
+func (s Shard) RowID(o Ordinal) string {
+	return fmt.Sprintf("%s:%s:%s:%d:%d", s.Job, s.Output, s.Generation, s.Shard, o)
 }
 
 // An OutputRow is a row as outputs take it: all of them write JSON, so it is

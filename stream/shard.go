@@ -61,7 +61,7 @@ func (j *Job) newShard(g *generation, index int, feeds []feedPlan) *shard {
 	}
 	for _, name := range j.outs {
 		s.writers[strings.ToLower(name)] = &writer{
-			shard: Shard{j.o.Name, name, g.Number, index}, out: lookup(j.o.Outputs, name), schema: make(map[int]*saql.Schema),
+			shard: Shard{j.o.Name, name, g.id(), index}, out: lookup(j.o.Outputs, name), schema: make(map[int]*saql.Schema),
 		}
 	}
 	for i, out := range j.o.Program.Outputs() {
@@ -70,7 +70,7 @@ func (j *Job) newShard(g *generation, index int, feeds []feedPlan) *shard {
 		s.byIndex = append(s.byIndex, w)
 	}
 	if j.o.Dead != nil {
-		s.dead = &writer{shard: Shard{j.o.Name, deadOutput, g.Number, index}, out: j.o.Dead}
+		s.dead = &writer{shard: Shard{j.o.Name, deadOutput, g.id(), index}, out: j.o.Dead}
 		s.writers[deadOutput] = s.dead
 	}
 	return s
@@ -358,7 +358,7 @@ func (s *shard) checkpoint(ctx context.Context) error {
 // state is the checkpoint of this moment, less the instance's state.
 func (s *shard) state() checkpoint {
 	c := checkpoint{
-		Fingerprint: s.fingerprint, Generation: s.generation(), Shard: s.index,
+		Fingerprint: s.fingerprint, Shard: s.index,
 		Done: s.pump.merge.done.event(), Advanced: s.pump.advanced, Muted: s.pump.muted, Next: make(map[string]Ordinal),
 	}
 	for i, f := range s.feeds {
@@ -368,13 +368,6 @@ func (s *shard) state() checkpoint {
 		c.Next[name] = w.next
 	}
 	return c
-}
-
-func (s *shard) generation() int {
-	for _, w := range s.writers {
-		return w.shard.Generation
-	}
-	return 0
 }
 
 // sameState reports that there is nothing new to save.
