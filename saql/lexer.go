@@ -20,9 +20,10 @@ const (
 
 // A token is one word of a script. Its text is without quotes.
 type token struct {
-	kind tokenKind
-	at   Pos
-	text string
+	kind   tokenKind
+	at     Pos
+	text   string
+	double bool // in " "
 }
 
 // is reports that the token is this keyword, in any case, or this symbol.
@@ -113,7 +114,7 @@ func (l *lexer) token() token {
 	}
 	at := l.at
 	if l.rest == "" {
-		return token{tokenEnd, at, ""}
+		return token{kind: tokenEnd, at: at}
 	}
 	r, size := utf8.DecodeRuneInString(l.rest)
 	switch {
@@ -128,11 +129,11 @@ func (l *lexer) token() token {
 	case isDigit(l.rest[0]), r == '.' && len(l.rest) > 1 && isDigit(l.rest[1]):
 		return l.number()
 	case isNameStart(r):
-		return token{tokenWord, at, l.takeWhile(isNamePart)}
+		return token{kind: tokenWord, at: at, text: l.takeWhile(isNamePart)}
 	}
 	for _, s := range symbols {
 		if strings.HasPrefix(l.rest, s) {
-			return token{tokenSymbol, at, l.take(len(s))}
+			return token{kind: tokenSymbol, at: at, text: l.take(len(s))}
 		}
 	}
 	return l.fail(at, "unexpected character %q", r)
@@ -207,7 +208,7 @@ func (l *lexer) quoted(kind tokenKind, what string, end byte) token {
 	case kind == tokenQuoted && text.Len() == 0:
 		return l.fail(at, "a name is empty")
 	}
-	return token{kind, at, text.String()}
+	return token{kind: kind, at: at, text: text.String(), double: end == '"'}
 }
 
 // number reads digits[.digits][e[sign]digits].
@@ -225,7 +226,7 @@ func (l *lexer) number() token {
 	if tail := l.takeWhile(isNamePart); tail != "" {
 		return l.fail(at, "%q is not a number", text+tail)
 	}
-	return token{kind, at, text}
+	return token{kind: kind, at: at, text: text}
 }
 
 func (l *lexer) digits() string {

@@ -20,6 +20,7 @@ func (p *parser) call(path *Column) *Call {
 	default:
 		p.skipAll()
 		c.Args = p.arguments()
+		p.propertyName(c)
 	}
 	if !p.accept(")") {
 		p.unexpected(`"," or ")"`)
@@ -40,6 +41,18 @@ func (p *parser) functionName(path []Name) string {
 		names[i] = n.Text
 	}
 	return strings.Join(names, ".")
+}
+
+// propertyName makes text of a name in double quotes that says which property
+// to get: GetRecordPropertyValue(r, "[a][b]") reads the property [a][b].
+func (p *parser) propertyName(c *Call) {
+	if !strings.EqualFold(c.Name, "GetRecordPropertyValue") || len(c.Args) != 2 {
+		return
+	}
+	last := p.tokens[p.next-1]
+	if col, ok := c.Args[1].(*Column); ok && last.double && last.at == col.At {
+		c.Args[1] = &Literal{At: col.At, Value: String(last.text)}
+	}
 }
 
 // skipAll passes over the ALL of COUNT(ALL x), which is the default; ALL may
