@@ -57,11 +57,12 @@ func (c *checker) fail(at Pos, format string, args ...any) *Error {
 }
 
 // failHint is fail with a hint, or with the candidate nearest to a word.
-func (c *checker) failNear(at Pos, word string, candidates []string, format string, args ...any) {
+func (c *checker) failNear(at Pos, word string, candidates []string, format string, args ...any) *Error {
 	err := c.fail(at, format, args...)
 	if near := Nearest(word, candidates); near != "" {
 		err.Hint = "did you mean " + near + "?"
 	}
+	return err
 }
 
 // report adds an error that another function made.
@@ -115,12 +116,28 @@ func (c *checker) table(t *CreateTable) {
 	}
 }
 
+// listed tells what names there are, if they are few.
+func listed(names []string) string {
+	switch {
+	case len(names) == 0 || len(names) > 8:
+		return ""
+	case len(names) == 1:
+		return "there is " + names[0]
+	default:
+		return "there are " + strings.Join(names, ", ")
+	}
+}
+
+// unknownInput tells a source that is none of the candidates.
 func (c *checker) unknownInput(n Name, candidates []string, what string) {
 	if hasName(c.later, n.Text) {
 		c.fail(n.At, "step %s is not defined yet", n.Text).Hint = "a step reads only steps before it"
 		return
 	}
-	c.failNear(n.At, n.Text, candidates, "unknown %s %s", what, n.Text)
+	err := c.failNear(n.At, n.Text, candidates, "unknown %s %s", what, n.Text)
+	if err.Hint == "" {
+		err.Hint = listed(candidates)
+	}
 }
 
 // query checks all SELECTs of a query; inner: of a step or of one in FROM. It

@@ -1,5 +1,7 @@
 SELECT a FROM hubb
 ====
+SELECT a FROM telemetry
+====
 SELECT a INTO alert FROM hub
 ====
 WITH s AS (SELECT a FROM hub), S AS (SELECT a FROM hub) SELECT a FROM s
@@ -37,6 +39,8 @@ SELECT DATEADD(minuts, 1, t), DATEDIFF('day', t, u) FROM hub
 SELECT GetMetadataPropertyValue(hubs, 'EventId') FROM hub
 ----
 line 1, column 15: unknown input or step hubb: did you mean hub?
+====
+line 1, column 15: unknown input or step telemetry: there are doors, hub, machines
 ====
 line 1, column 15: unknown output alert: did you mean alerts?
 ====
