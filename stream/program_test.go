@@ -3,6 +3,7 @@ package stream
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -154,5 +155,25 @@ SELECT deviceId, f FROM hot`
 `
 	if diff := cmp.Diff(want, compileText(t, query).Explain()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestParallel runs two instances of each program at the same time: they share
+// nothing that changes, which the race detector checks.
+func TestParallel(t *testing.T) {
+	for _, q := range testQueries(t) {
+		script, err := saql.Parse(q)
+		if err != nil {
+			continue
+		}
+		p, err := Compile(script, Environment{})
+		if err != nil {
+			continue
+		}
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() { runFuzzed(p, p.New(func(*RowError) error { return nil })) })
+		}
+		wg.Wait()
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"github.com/weir-iot/weir/saql"
 )
 
-// A slidingWindow gives the row of a group whenever the rows that are not older
-// than its size change: when some come, and when some become too old. What
-// happens at one time to one group is one change; a group without rows gives none.
+// A slidingWindow gives the row of a group whenever the content of its window
+// changes: when rows come, and when rows become as old as its size. Rows that
+// come are given with all that are not older than the size, as functions
+// OVER (LIMIT DURATION …) see them: what leaves at the same time is still there.
+// That is one change; a group without rows gives none.
 type slidingWindow struct {
 	*grouper
 	size   saql.Ticks
@@ -61,9 +63,18 @@ func (o *slidingWindow) Advance(watermark saql.Ticks, emit Emit) error {
 	return nil
 }
 
-// change gives the rows of the groups that change at a time: those that lose
-// rows, then those that get some.
+// change gives the rows of the groups that change at a time: those that get
+// rows, then those that only lose some.
 func (o *slidingWindow) change(now saql.Ticks, emit Emit) error {
+	var came []*group
+	if o.now == now {
+		came, o.came = o.came, o.came[:0]
+	}
+	for _, g := range came {
+		if err := o.total(g, now, emit); err != nil {
+			return err
+		}
+	}
 	n := 0
 	for ; n < len(o.leaves) && o.leaves[n].at <= now; n++ {
 		g := o.leaves[n].group
@@ -77,14 +88,8 @@ func (o *slidingWindow) change(now saql.Ticks, emit Emit) error {
 		}
 	}
 	o.leaves = o.leaves[n:]
-	if o.now <= now {
-		for _, g := range o.came {
-			g.waits = false
-			if err := o.total(g, now, emit); err != nil {
-				return err
-			}
-		}
-		o.came = o.came[:0]
+	for _, g := range came {
+		g.waits = false
 	}
 	return nil
 }

@@ -46,19 +46,20 @@ func windowModels(size, hop, offset int64) []windowModel {
 }
 
 // rows returns what comes out, as "end k count sum min max", sorted. A sliding
-// window gives only the groups that change.
+// window gives only the groups that change; where rows come, its begin is in it.
 func (m windowModel) rows(rows []windowRow, sliding bool) []string {
 	var out []string
 	for _, end := range m.ends(rows) {
 		for k := range int64(3) {
+			came := sliding && slices.ContainsFunc(rows, func(r windowRow) bool { return r.k == k && r.t == end })
 			var in []int64
-			changed := false
+			changed := came
 			for _, r := range rows {
 				if r.k != k {
 					continue
 				}
-				changed = changed || r.t == end || r.t+m.size == end
-				if r.t > end-m.size && r.t <= end {
+				changed = changed || r.t+m.size == end
+				if r.t > end-m.size && r.t <= end || came && r.t == end-m.size {
 					in = append(in, r.x)
 				}
 			}
