@@ -78,14 +78,27 @@ func (b *Bucket) sweep() {
 	}
 }
 
+// An object is hashed when its version is asked for: most are only read.
 type object struct {
 	*os.File
 	size    int64
+	once    sync.Once
 	version blob.Version
 }
 
-func (o *object) Size() int64           { return o.size }
-func (o *object) Version() blob.Version { return o.version }
+func (o *object) Size() int64 { return o.size }
+
+// Version is none that a file has if the file cannot be read.
+func (o *object) Version() blob.Version {
+	o.once.Do(func() {
+		h := sha256.New()
+		o.version = "unreadable"
+		if _, err := io.Copy(h, io.NewSectionReader(o.File, 0, o.size)); err == nil {
+			o.version = versionOf(h.Sum(nil))
+		}
+	})
+	return o.version
+}
 
 // Open implements blob.Bucket.
 func (b *Bucket) Open(ctx context.Context, name string) (blob.Object, error) {
@@ -112,15 +125,11 @@ func (b *Bucket) open(name string) (*object, error) {
 		f.Close()
 		return nil, blob.ErrNotExist
 	}
-	h := sha256.New()
-	if err == nil {
-		_, err = io.Copy(h, f)
-	}
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("blob/dir: reading: %w", err)
 	}
-	return &object{f, info.Size(), versionOf(h.Sum(nil))}, nil
+	return &object{File: f, size: info.Size()}, nil
 }
 
 func versionOf(sum []byte) blob.Version { return blob.Version(hex.EncodeToString(sum[:16])) }
@@ -141,8 +150,9 @@ func (b *Bucket) Swap(ctx context.Context, name string, old blob.Version, r io.R
 		if err != nil {
 			return orElse(errors.Is(err, blob.ErrNotExist), blob.ErrChanged, err)
 		}
+		version := o.Version()
 		o.Close()
-		if o.version != old {
+		if version != old {
 			return blob.ErrChanged
 		}
 		return b.root.Rename(temp, name)
