@@ -38,8 +38,8 @@ const (
 )
 
 // Compact rewrites each past day once: into few files, sorted by device and
-// time, each of other devices, with hourly aggregates. The rows stay the same
-// (dataChange is false). It commits as it goes, so that it may be cut off at
+// time, each of other devices, with hourly aggregates, which become one file for
+// each past month. The rows stay the same (dataChange is false). It commits as it goes, so that it may be cut off at
 // any time and goes on with the next call.
 func (t *Table) Compact(ctx context.Context, opts CompactOptions) (CompactStats, error) {
 	if opts.Before.IsZero() {
@@ -60,6 +60,9 @@ func (t *Table) Compact(ctx context.Context, opts CompactOptions) (CompactStats,
 		if err := c.day(ctx, day); err != nil {
 			return c.stats, fmt.Errorf("lake: compacting %s: %w", day.Format(time.DateOnly), err)
 		}
+	}
+	if err := c.months(ctx); err != nil {
+		return c.stats, fmt.Errorf("lake: aggregating a month: %w", err)
 	}
 	return c.stats, nil
 }
@@ -252,10 +255,10 @@ func (w *splitWriter) begin() {
 		return
 	}
 	w.file = w.c.t.upload(w.ctx, w.c.t.fileName(w.day))
-	w.pager = newPager(newFileWriter(w.file, w.m.columns))
+	w.pager = newPager(newFileWriter(w.file, w.m.columns), pageRowsOf(len(w.m.columns)))
 	if w.last {
 		w.series = w.c.t.upload(w.ctx, seriesFolder+w.file.path)
-		w.hourly = newHourly(w.m.columns, newFileWriter(w.series, hourlyColumns))
+		w.hourly = newHourly(w.file.path, w.m.columns, newFileWriter(w.series, hourlyColumns))
 	}
 }
 

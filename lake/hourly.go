@@ -16,8 +16,9 @@ const seriesFolder = "_series/"
 
 const hourMicros = 3600 * 1e6
 
-// The columns of a file of hourly aggregates, beside deviceId and time, the
-// start of the hour. The rows are sorted by device, measure and hour.
+// The columns of a file of hourly aggregates; time is the start of the hour,
+// source the path of the file whose rows were aggregated. The rows are sorted by
+// device, hour and measure.
 var hourlyColumns = []fileColumn{
 	{Column: Column{DeviceID, String}, required: true},
 	{Column: Column{Time, Timestamp}, required: true},
@@ -28,7 +29,23 @@ var hourlyColumns = []fileColumn{
 	{Column: Column{"sum", Double}, required: true, distinct: true},
 	{Column: Column{"last", Double}, required: true},
 	{Column: Column{"lastTime", Timestamp}, required: true},
+	{Column: Column{"source", String}, required: true},
 }
+
+// The places of hourlyColumns after deviceAt and timeAt.
+const (
+	measureAt = iota + 2
+	countAt
+	minAt
+	maxAt
+	sumAt
+	lastAt
+	lastTimeAt
+	sourceAt
+)
+
+// hourlyPage is the number of rows of a page: about what a query reads.
+const hourlyPage = 1024
 
 // An aggregate is of the values of one measure of one device in some time.
 type aggregate struct {
@@ -57,6 +74,7 @@ func (a *aggregate) merge(o *aggregate) {
 
 // An hourly aggregates the rows of a sorted file.
 type hourly struct {
+	source   []byte
 	measures []int // columns
 	columns  []fileColumn
 	device   []byte
@@ -76,8 +94,9 @@ type measureHour struct {
 // maxHours bounds the aggregates of one device in one file.
 const maxHours = 1 << 17
 
-func newHourly(columns []fileColumn, out *fileWriter) *hourly {
-	h := &hourly{columns: columns, hours: map[measureHour]*aggregate{}, pager: newPager(out), values: make([][]parquet.Value, len(hourlyColumns))}
+func newHourly(source string, columns []fileColumn, out *fileWriter) *hourly {
+	h := &hourly{source: []byte(source), columns: columns, hours: map[measureHour]*aggregate{}, values: make([][]parquet.Value, len(hourlyColumns))}
+	h.pager = newPager(out, hourlyPage)
 	for i, c := range columns {
 		if c.Type == Double {
 			h.measures = append(h.measures, i)
@@ -121,7 +140,7 @@ func (h *hourly) flush() error {
 		keys = append(keys, k)
 	}
 	slices.SortFunc(keys, func(a, b measureHour) int {
-		return cmp.Or(strings.Compare(h.columns[a.column].Name, h.columns[b.column].Name), cmp.Compare(a.hour, b.hour))
+		return cmp.Or(cmp.Compare(a.hour, b.hour), strings.Compare(h.columns[a.column].Name, h.columns[b.column].Name))
 	})
 	for i := range h.values {
 		h.values[i] = h.values[i][:0]
@@ -132,7 +151,7 @@ func (h *hourly) flush() error {
 			parquet.ByteArrayValue(h.device), parquet.Int64Value(k.hour * hourMicros),
 			parquet.ByteArrayValue([]byte(h.columns[k.column].Name)), parquet.Int64Value(a.count),
 			parquet.DoubleValue(a.min), parquet.DoubleValue(a.max), parquet.DoubleValue(a.sum),
-			parquet.DoubleValue(a.last), parquet.Int64Value(a.lastTime),
+			parquet.DoubleValue(a.last), parquet.Int64Value(a.lastTime), parquet.ByteArrayValue(h.source),
 		} {
 			h.values[i] = append(h.values[i], v)
 		}

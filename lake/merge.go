@@ -20,6 +20,7 @@ type mergeInput struct {
 	size    int64 // rows of a window
 	at, end int   // the row at hand, and the end of the window
 	order   int   // of the input, for rows that are the same otherwise
+	keyed   bool  // rows have a place in the log
 }
 
 // keyColumns are the places of the sort key among the columns of every file.
@@ -64,6 +65,9 @@ func (m *mergeInput) compareAt(row int, o *mergeInput, other int) int {
 	}
 	if n := cmp.Compare(m.values[timeAt][row].Int64(), o.values[timeAt][other].Int64()); n != 0 {
 		return n
+	}
+	if !m.keyed {
+		return cmp.Compare(m.order, o.order)
 	}
 	return cmp.Or(
 		cmp.Compare(m.values[partitionAt][row].Int32(), o.values[partitionAt][other].Int32()),
@@ -114,39 +118,61 @@ type merge struct {
 // mergeMemory bounds the values of all windows of a merge, in bytes.
 const mergeMemory = 64 << 20
 
-// openMerge opens files; the columns are all that one of them has.
-func (t *Table) openMerge(ctx context.Context, s *Snapshot, files []*File) (m *merge, err error) {
-	m = new(merge)
-	defer func() {
+// openMerge opens data files; the columns are all that one of them has.
+func (t *Table) openMerge(ctx context.Context, s *Snapshot, files []*File) (*merge, error) {
+	paths := make([]string, len(files))
+	for i, f := range files {
+		paths[i] = f.Path
+	}
+	m := new(merge)
+	if err := m.openAll(ctx, t, paths); err != nil {
+		return nil, err
+	}
+	m.columns = mergeColumns(s, m.open)
+	return m, m.start(true)
+}
+
+// openHourly opens files of hourly aggregates.
+func (t *Table) openHourly(ctx context.Context, paths []string) (*merge, error) {
+	m := &merge{columns: hourlyColumns}
+	if err := m.openAll(ctx, t, paths); err != nil {
+		return nil, err
+	}
+	return m, m.start(false)
+}
+
+func (m *merge) openAll(ctx context.Context, t *Table, paths []string) error {
+	for _, path := range paths {
+		r, err := t.openFile(ctx, path)
 		if err != nil {
 			m.close()
-		}
-	}()
-	for _, f := range files {
-		r, err := t.openFile(ctx, f.Path)
-		if err != nil {
-			return nil, err
+			return err
 		}
 		m.open = append(m.open, r)
 	}
-	m.columns = mergeColumns(s, m.open)
+	return nil
+}
+
+// start puts each input on its first row.
+func (m *merge) start(keyed bool) error {
 	const valueSize = 24
-	size := min(pageRows, max(16, mergeMemory/valueSize/len(m.columns)/len(files)))
+	size := min(pageRows, max(16, mergeMemory/valueSize/len(m.columns)/len(m.open)))
 	for i, r := range m.open {
-		in := &mergeInput{r: r, columns: m.columns, values: make([][]parquet.Value, len(m.columns)), size: int64(size), order: i}
+		in := &mergeInput{r: r, columns: m.columns, values: make([][]parquet.Value, len(m.columns)), size: int64(size), order: i, keyed: keyed}
 		for g, group := range r.groups {
 			in.spans = append(in.spans, span{g, 0, group.NumRows()})
 		}
 		ok, err := in.step(0)
 		if err != nil {
-			return nil, err
+			m.close()
+			return err
 		}
 		if ok {
 			m.inputs = append(m.inputs, in)
 		}
 	}
 	heap.Init(&m.inputs)
-	return m, nil
+	return nil
 }
 
 func (m *merge) close() {
@@ -219,8 +245,8 @@ type pager struct {
 	size int
 }
 
-func newPager(out *fileWriter) *pager {
-	return &pager{out: out, page: make([][]parquet.Value, len(out.columns)), size: pageRowsOf(len(out.columns))}
+func newPager(out *fileWriter, size int) *pager {
+	return &pager{out: out, page: make([][]parquet.Value, len(out.columns)), size: size}
 }
 
 func (p *pager) take(values [][]parquet.Value, from, to int) error {

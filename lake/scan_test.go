@@ -18,6 +18,7 @@ type model struct {
 	table  *Table
 	w      *Writer
 	seq    int64
+	start  time.Time // in the last days of a month
 	now    time.Time
 	rows   []modelRow
 }
@@ -31,7 +32,8 @@ type modelRow struct {
 }
 
 func newModel(t *testing.T, seed uint64) *model {
-	m := &model{random: rand.New(rand.NewPCG(seed, 1)), now: noon}
+	start := noon.AddDate(0, 0, 4)
+	m := &model{random: rand.New(rand.NewPCG(seed, 1)), start: start, now: start}
 	m.table = openTable(t, mem.New(), Options{CheckpointEvery: 4, Now: func() time.Time { return m.now }})
 	m.w = m.table.Writer(WriterOptions{})
 	return m
@@ -116,7 +118,7 @@ func (m *model) got(t *testing.T, q Query) (all []string) {
 func (m *model) randomQuery() Query {
 	q := Query{Oldest: m.random.IntN(2) == 0}
 	some := func(of int) bool { return m.random.IntN(of) == 0 }
-	moment := func() time.Time { return noon.Add(time.Duration(m.random.Int64N(int64(m.now.Sub(noon))))) }
+	moment := func() time.Time { return m.start.Add(time.Duration(m.random.Int64N(int64(m.now.Sub(m.start))))) }
 	if some(2) {
 		q.From = moment()
 	}
@@ -148,7 +150,7 @@ func TestScan(t *testing.T) {
 	for seed := range uint64(4) {
 		m := newModel(t, seed)
 		for range 12 {
-			m.grow(t, 1+m.random.IntN(800))
+			m.grow(t, 1+m.random.IntN(1000))
 			if m.random.IntN(3) == 0 {
 				if _, err := m.table.Compact(t.Context(), CompactOptions{FileSize: 1 << 10}); err != nil {
 					t.Fatal(err)
@@ -190,7 +192,7 @@ func firstDifference(got, want []string) string {
 func (m *model) checkSeries(t *testing.T) {
 	t.Helper()
 	steps := []time.Duration{time.Hour, 5 * time.Hour, 24 * time.Hour, 90 * time.Minute}
-	q := SeriesQuery{Device: "device-1", Measures: []string{"x"}, From: noon.Add(-30 * time.Hour), To: m.now, Step: steps[m.random.IntN(4)]}
+	q := SeriesQuery{Device: "device-1", Measures: []string{"x"}, From: m.start.Add(-30 * time.Hour), To: m.now, Step: steps[m.random.IntN(4)]}
 	got, err := m.table.Series(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
@@ -278,4 +280,40 @@ func TestCompacted(t *testing.T) {
 	if err != nil || again != (CompactStats{}) {
 		t.Errorf("again: %+v, %v", again, err)
 	}
+}
+
+// TestMonth has the aggregates of a month in one file, those of late rows
+// beside it, and none of a day that left the table.
+func TestMonth(t *testing.T) {
+	m := newModel(t, 2)
+	m.start = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	m.now = m.start
+	compact := func() (files []*File, series []string) {
+		if _, err := m.table.Compact(t.Context(), CompactOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		s, _ := m.table.Snapshot(t.Context())
+		return s.monthly(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
+	}
+	for range 40 { // more days than are merged at a time
+		m.grow(t, 20)
+		m.now = m.now.Add(24 * time.Hour)
+	}
+	if files, series := compact(); len(files) < 29 || len(series) != 1 {
+		t.Errorf("%d files have aggregates in %q", len(files), series)
+	}
+	m.checkSeries(t)
+	if days, err := m.table.Retain(t.Context(), Retention{Age: 35 * 24 * time.Hour}); err != nil || len(days) < 4 {
+		t.Fatal(days, err)
+	}
+	s, _ := m.table.Snapshot(t.Context())
+	oldest := s.Files()[0].Day
+	m.rows = slices.DeleteFunc(m.rows, func(r modelRow) bool { return r.enqueued.Before(oldest) })
+	m.checkSeries(t)
+	m.now = m.now.Add(week + time.Second)
+	if v, err := m.table.Vacuum(t.Context()); err != nil || v.Series < 29 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	m.checkSeries(t)
+	clean(t, m.table)
 }

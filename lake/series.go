@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/weir-iot/weir/blob"
 )
 
 // A SeriesQuery asks for the course of measures of a device, in buckets of
@@ -66,11 +69,22 @@ func (t *Table) Series(ctx context.Context, q SeriesQuery) ([][]Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
+	hourly := map[string][]*File{} // by their aggregates
 	for _, f := range s.Files() {
-		if !f.bounds.hasDevice(q.Device) || !f.bounds.hasTime(time.UnixMicro(sr.from), time.UnixMicro(sr.to)) {
-			continue
+		path := f.add.Tags[seriesTag]
+		switch {
+		case !f.bounds.hasDevice(q.Device) || !f.bounds.hasTime(time.UnixMicro(sr.from), time.UnixMicro(sr.to)):
+		case path != "" && sr.step%hourMicros == 0:
+			hourly[path] = append(hourly[path], f)
+		default:
+			err = sr.rows(ctx, f.Path)
 		}
-		if err := sr.take(ctx, f); err != nil {
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(hourly)) {
+		if err := sr.hours(ctx, path, hourly[path]); err != nil {
 			return nil, err
 		}
 	}
@@ -108,14 +122,6 @@ func newSeriesReader(t *Table, s *Snapshot, q SeriesQuery) (*seriesReader, error
 		sr.sums = append(sr.sums, make([]aggregate, n))
 	}
 	return sr, nil
-}
-
-func (sr *seriesReader) take(ctx context.Context, f *File) error {
-	path, ok := f.add.Tags[seriesTag]
-	if ok && sr.step%hourMicros == 0 {
-		return sr.hours(ctx, path)
-	}
-	return sr.rows(ctx, f.Path)
 }
 
 // rows reads the values themselves.
@@ -174,9 +180,18 @@ func split(spans []span) (pieces []span) {
 	return pieces
 }
 
-// hours reads the aggregates of a file.
-func (sr *seriesReader) hours(ctx context.Context, path string) error {
+// hours reads the aggregates of files; where they were deleted meanwhile, the
+// rows.
+func (sr *seriesReader) hours(ctx context.Context, path string, files []*File) error {
 	r, err := sr.t.openFile(ctx, path)
+	if errors.Is(err, blob.ErrNotExist) {
+		for _, f := range files {
+			if err := sr.rows(ctx, f.Path); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -184,6 +199,10 @@ func (sr *seriesReader) hours(ctx context.Context, path string) error {
 	spans, err := r.spans(sr.q.Device, sr.from, sr.to)
 	if err != nil {
 		return err
+	}
+	sources := map[string]bool{}
+	for _, f := range files {
+		sources[f.Path] = true
 	}
 	columns := make([][]parquet.Value, len(hourlyColumns))
 	for _, s := range split(spans) {
@@ -197,7 +216,9 @@ func (sr *seriesReader) hours(ctx context.Context, path string) error {
 			}
 		}
 		for row := range columns[0] {
-			sr.hour(columns, row)
+			if sources[string(columns[sourceAt][row].ByteArray())] {
+				sr.hour(columns, row)
+			}
 		}
 	}
 	return nil
@@ -218,15 +239,15 @@ func (sr *seriesReader) ours(s span, device []parquet.Value) (span, []parquet.Va
 }
 
 func (sr *seriesReader) hour(columns [][]parquet.Value, row int) {
-	us := columns[1][row].Int64()
-	measure := slices.Index(sr.measures, string(columns[2][row].ByteArray()))
+	us := columns[timeAt][row].Int64()
+	name := columns[measureAt][row].ByteArray()
+	measure := slices.IndexFunc(sr.measures, func(m string) bool { return m == string(name) })
 	if measure < 0 || us < sr.from || us >= sr.to {
 		return
 	}
 	sr.sums[measure][(us-sr.from)/sr.step].merge(&aggregate{
-		count: columns[3][row].Int64(),
-		min:   columns[4][row].Double(), max: columns[5][row].Double(), sum: columns[6][row].Double(),
-		last: columns[7][row].Double(), lastTime: columns[8][row].Int64(),
+		count: columns[countAt][row].Int64(), min: columns[minAt][row].Double(), max: columns[maxAt][row].Double(),
+		sum: columns[sumAt][row].Double(), last: columns[lastAt][row].Double(), lastTime: columns[lastTimeAt][row].Int64(),
 	})
 }
 

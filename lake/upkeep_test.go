@@ -48,7 +48,7 @@ func TestVacuum(t *testing.T) {
 		m.grow(t, 200)
 	}
 	orphan := "telemetry/" + m.table.fileName(m.now)
-	foreign := "telemetry/year=2026/month=11/day=25/of-somebody-else.parquet"
+	foreign := "telemetry/year=2026/month=11/day=30/of-somebody-else.parquet"
 	for _, name := range []string{orphan, foreign} {
 		if err := b.Put(t.Context(), name, strings.NewReader("x")); err != nil {
 			t.Fatal(err)
@@ -93,7 +93,7 @@ func TestRetain(t *testing.T) {
 	if days, ok := s.Forecast(free, m.now); !ok || days != 2 {
 		t.Errorf("full in %v days, %t", days, ok)
 	}
-	if _, ok := s.Forecast(free, noon); ok {
+	if _, ok := s.Forecast(free, m.start); ok {
 		t.Error("a forecast without a whole day")
 	}
 	days, err := m.table.Retain(t.Context(), Retention{Age: week, Bytes: usage[1].Bytes + usage[2].Bytes})

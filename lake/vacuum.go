@@ -11,6 +11,7 @@ import (
 type VacuumStats struct {
 	Files   int // that left the table
 	Orphans int // that never were in it: a crash, or a lost race
+	Series  int // aggregates that no file has any more
 	Log     int // versions of the log that a checkpoint holds
 }
 
@@ -34,11 +35,13 @@ func (t *Table) Vacuum(ctx context.Context) (VacuumStats, error) {
 		if strings.HasPrefix(path, logFolder) || live[path] {
 			continue
 		}
-		removed, was := s.removed[strings.TrimPrefix(path, seriesFolder)]
+		removed, was := s.removed[path]
 		written, own := writtenAt(path)
 		switch {
 		case was && removed.DeletionTimestamp <= horizon.UnixMilli():
 			stats.Files++
+		case own && written.Before(horizon) && strings.HasPrefix(path, seriesFolder):
+			stats.Series++
 		case own && written.Before(horizon):
 			stats.Orphans++
 		default:
@@ -52,19 +55,17 @@ func (t *Table) Vacuum(ctx context.Context) (VacuumStats, error) {
 	return stats, err
 }
 
-// live returns the paths that versions since the horizon may need.
+// live returns the paths that versions since the horizon may need. Aggregates
+// are not among them: who misses them reads the rows.
 func (s *Snapshot) live(horizon time.Time) map[string]bool {
 	live := map[string]bool{}
-	keep := func(path string) {
+	for path, f := range s.files {
 		live[path] = true
-		live[seriesFolder+path] = true
-	}
-	for path := range s.files {
-		keep(path)
+		live[f.add.Tags[seriesTag]] = true
 	}
 	for path, r := range s.removed {
 		if r.DeletionTimestamp > horizon.UnixMilli() {
-			keep(path)
+			live[path] = true
 		}
 	}
 	return live
