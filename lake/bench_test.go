@@ -127,6 +127,9 @@ func history(b *testing.B, devices, days, rowsOfDay int) *Table {
 	b.Logf("%d rows, %.2f B/row, compacted %.2f B/row", stats.Rows, float64(stats.BytesBefore)/float64(stats.Rows), float64(stats.BytesAfter)/float64(stats.Rows))
 	for minute := range 60 {
 		fill(end.Add(time.Duration(minute)*time.Minute), time.Minute, max(rowsOfDay/1440, 1))
+		if _, err := table.Compact(b.Context(), CompactOptions{Before: end}); err != nil {
+			b.Fatal(err)
+		}
 	}
 	return table
 }

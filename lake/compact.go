@@ -33,14 +33,18 @@ type CompactStats struct {
 const (
 	// mergeFiles is how many files are open at a time.
 	mergeFiles = 32
+	// freshFiles of at most freshSize bytes are merged on the day itself.
+	freshFiles = 16
+	freshSize  = 16 << 20
 	// compacted is the value of sortedTag of files that need no more of it.
 	compacted = "1"
 )
 
 // Compact rewrites each past day once: into few files, sorted by device and
-// time, each of other devices, with hourly aggregates, which become one file for
-// each past month. The rows stay the same (dataChange is false). It commits as it goes, so that it may be cut off at
-// any time and goes on with the next call.
+// time, each of other devices, with hourly aggregates, which become one file
+// for each past month. Of today's files it merges small ones. The rows stay the
+// same (dataChange is false). It commits as it goes, so that it may be cut off
+// at any time and goes on with the next call.
 func (t *Table) Compact(ctx context.Context, opts CompactOptions) (CompactStats, error) {
 	if opts.Before.IsZero() {
 		opts.Before = t.opts.Now().UTC().Truncate(24 * time.Hour)
@@ -54,10 +58,11 @@ func (t *Table) Compact(ctx context.Context, opts CompactOptions) (CompactStats,
 	}
 	c := &compaction{t: t, s: s, opts: opts}
 	for _, day := range s.days() {
+		compact := c.day
 		if !day.Before(opts.Before) {
-			continue
+			compact = c.fresh
 		}
-		if err := c.day(ctx, day); err != nil {
+		if err := compact(ctx, day); err != nil {
 			return c.stats, fmt.Errorf("lake: compacting %s: %w", day.Format(time.DateOnly), err)
 		}
 	}
@@ -105,6 +110,21 @@ func (c *compaction) day(ctx context.Context, day time.Time) error {
 		}
 		if c.opts.Progress != nil {
 			c.opts.Progress(c.stats)
+		}
+	}
+}
+
+// fresh merges small files of a day that still grows, so that a device's last
+// hours are in few.
+func (c *compaction) fresh(ctx context.Context, day time.Time) error {
+	for {
+		files := slices.DeleteFunc(sortedFiles(c.s.Files()), func(f *File) bool { return !f.Day.Equal(day) || f.Bytes >= freshSize })
+		if len(files) < freshFiles {
+			return nil
+		}
+		slices.SortStableFunc(files, func(a, b *File) int { return cmp.Compare(a.Bytes, b.Bytes) })
+		if err := c.merge(ctx, day, files[:freshFiles], false); err != nil {
+			return err
 		}
 	}
 }
