@@ -64,7 +64,15 @@ type compiler struct {
 // A step is a compiled query: the rows that a node gives.
 type step struct {
 	node *node
-	rel  relation
+	rel  result
+}
+
+// A result is the relation of a query.
+type result interface {
+	relation
+	// arrange puts the values of rows in the order of columns, which star gave.
+	// Nobody else knows their slots.
+	arrange(columns []starColumn)
 }
 
 func (c *compiler) script(s *saql.Script) error {
@@ -115,9 +123,7 @@ func (c *compiler) write(q *saql.Query) error {
 	}
 	plan := OutputPlan{Name: name}
 	columns := compiled.rel.star()
-	if p, ok := compiled.rel.(*projection); ok {
-		p.arrange(columns)
-	}
+	compiled.rel.arrange(columns)
 	for _, col := range columns {
 		plan.Schema.Columns = append(plan.Schema.Columns, col.SchemaColumn)
 	}

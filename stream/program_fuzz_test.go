@@ -39,8 +39,16 @@ var fuzzValues = []saql.Value{
 }
 
 // runFuzzed gives an instance some rows and the end of them.
-func runFuzzed(p *Program, in *Instance) {
-	sink := func(int, *saql.Row) error { return nil }
+func runFuzzed(t testing.TB, p *Program, in *Instance) {
+	sink := func(output int, row *saql.Row) error {
+		schema := &p.Outputs()[output].Schema
+		if len(row.Values) < len(schema.Columns) {
+			t.Errorf("%d values of %d columns", len(row.Values), len(schema.Columns))
+			return nil
+		}
+		schema.AppendJSON(nil, row.Values)
+		return nil
+	}
 	now := saql.Ticks(638_700_000_000_000_000)
 	for i := range 24 {
 		for at, plan := range p.Inputs() {
@@ -80,7 +88,7 @@ func FuzzCompile(f *testing.F) {
 			}
 			ignore := func(*RowError) error { return nil }
 			in := p.New(ignore)
-			runFuzzed(p, in)
+			runFuzzed(t, p, in)
 			if err := p.New(ignore).Restore(in.Snapshot(nil)); err != nil {
 				t.Error(err)
 			}
@@ -121,7 +129,7 @@ func FuzzRestoreQueries(f *testing.F) {
 		}
 		in := programs[i].New(ignore)
 		if err := in.Restore(state); err == nil {
-			runFuzzed(programs[i], in)
+			runFuzzed(t, programs[i], in)
 		}
 	})
 }

@@ -172,7 +172,7 @@ func TestParallel(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		for range 2 {
-			wg.Go(func() { runFuzzed(p, p.New(func(*RowError) error { return nil })) })
+			wg.Go(func() { runFuzzed(t, p, p.New(func(*RowError) error { return nil })) })
 		}
 		wg.Wait()
 	}

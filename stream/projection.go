@@ -12,6 +12,7 @@ type projection struct {
 	items  []projected
 	evals  []evaluator // by slot
 	copies []copiedSlot
+	firsts map[string]int // slots of columns that several entries may have, by name
 }
 
 // A projected is one entry of the list: an expression, or a star.
@@ -71,6 +72,10 @@ func (p *projection) column(path []saql.Name) ref {
 		}
 		return ref{slot: found[0].slot}.in(path[1:])
 	}
+	name := path[0].Text
+	if slot, ok := p.firsts[name]; ok {
+		return ref{slot: slot}.in(path[1:])
+	}
 	evals := make([]evaluator, len(found))
 	for i, it := range found {
 		if it.star != nil {
@@ -79,7 +84,11 @@ func (p *projection) column(path []saql.Name) ref {
 			evals[i] = p.evals[it.slot]
 		}
 	}
-	return ref{slot: p.compute(firstKnown(evals))}.in(path[1:])
+	if p.firsts == nil {
+		p.firsts = make(map[string]int)
+	}
+	p.firsts[name] = p.compute(firstKnown(evals))
+	return ref{slot: p.firsts[name]}.in(path[1:])
 }
 
 // candidates returns the entries that may have the column, up to one that has it.
@@ -135,18 +144,21 @@ func (p *projection) star() []starColumn {
 	return all
 }
 
-// arrange puts the slots in the order of columns; slots that are none of them follow.
-func (p *projection) arrange(columns []starColumn) {
-	var evals []evaluator
+func (p *projection) arrange(columns []starColumn) { p.evals = arranged(p.evals, columns) }
+
+// arranged returns the slots of columns, in their order, then those that are
+// none of them.
+func arranged[E any](slots []E, columns []starColumn) []E {
+	var all []E
 	for _, c := range columns {
-		evals = append(evals, p.evals[c.ref.slot])
+		all = append(all, slots[c.ref.slot])
 	}
-	for slot, eval := range p.evals {
+	for slot, s := range slots {
 		if !slices.ContainsFunc(columns, func(c starColumn) bool { return c.ref.slot == slot }) {
-			evals = append(evals, eval)
+			all = append(all, s)
 		}
 	}
-	p.evals = evals
+	return all
 }
 
 func (p *projection) names() []string {

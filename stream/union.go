@@ -106,6 +106,8 @@ func (u *union) claim(from []ref) int {
 	return len(u.evals) - 1
 }
 
+func (u *union) arrange(columns []starColumn) { u.evals = arranged(u.evals, columns) }
+
 // star gives the columns by position where the branches have the same shape,
 // else each row as one record to spread.
 func (u *union) star() []starColumn {
