@@ -102,7 +102,9 @@ func (f *queryFlags) environment(ctx context.Context, file string) (env stream.E
 		if err != nil {
 			return env, nil, err
 		}
-		env.Inputs[alias] = stream.Input{}
+		if err := addInput(env.Inputs, alias, stream.Input{}); err != nil {
+			return env, nil, err
+		}
 	}
 	for _, arg := range f.references {
 		alias, path, err := pairOf("--reference", arg)
@@ -113,7 +115,9 @@ func (f *queryFlags) environment(ctx context.Context, file string) (env stream.E
 		if err != nil {
 			return env, nil, fmt.Errorf("--reference %s: %w", alias, err)
 		}
-		env.Inputs[alias] = stream.Input{Reference: table}
+		if err := addInput(env.Inputs, alias, stream.Input{Reference: table}); err != nil {
+			return env, nil, err
+		}
 	}
 	files, err := node.FunctionFiles(functionFolder(f.functions, file))
 	if err != nil {
@@ -121,6 +125,17 @@ func (f *queryFlags) environment(ctx context.Context, file string) (env stream.E
 	}
 	env.Functions, end, err = functionsOf(ctx, files)
 	return env, end, err
+}
+
+// addInput refuses an alias that is there, in whatever case.
+func addInput(all map[string]stream.Input, alias string, in stream.Input) error {
+	for other := range all {
+		if strings.EqualFold(other, alias) {
+			return fmt.Errorf("the input %s is there twice: an input has one file", alias)
+		}
+	}
+	all[alias] = in
+	return nil
 }
 
 // functionsOf starts JavaScript functions; end ends them.

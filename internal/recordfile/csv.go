@@ -20,7 +20,7 @@ var delimiters = []byte(",;\t|")
 func readCSV(r *bufio.Reader) iter.Seq2[json.RawMessage, error] {
 	return func(yield func(json.RawMessage, error) bool) {
 		c := csv.NewReader(r)
-		c.Comma, c.FieldsPerRecord, c.ReuseRecord, c.LazyQuotes = delimiter(r), -1, true, true
+		c.Comma, c.FieldsPerRecord, c.ReuseRecord = delimiter(r), -1, true
 		names, err := head(c)
 		if err != nil {
 			if !errors.Is(err, io.EOF) {

@@ -1,12 +1,13 @@
 // Package recordfile reads files of records, as people keep events and reference
 // data: JSON (one array, or objects one after another) and CSV (the first line
-// names the columns, all values are text). It promises bounded memory, and
+// names the columns, all values are text), packed by gzip or not. It promises bounded memory, and
 // errors that name the line. It leaves out what the records mean.
 package recordfile
 
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -27,7 +28,7 @@ const MaxRecord = 4 << 20
 
 // FormatOf returns the format that a file's name says, JSON where it says none.
 func FormatOf(name string) string {
-	if strings.HasSuffix(strings.ToLower(name), ".csv") {
+	if strings.HasSuffix(strings.TrimSuffix(strings.ToLower(name), ".gz"), ".csv") {
 		return CSV
 	}
 	return JSON
@@ -41,11 +42,15 @@ func Read(r io.Reader, format string) iter.Seq2[json.RawMessage, error] {
 	return readJSON(Text(r))
 }
 
-// Text drops a byte order mark, and turns UTF-16 into UTF-8: PowerShell writes
-// both.
+// Text unpacks what is gzip, drops a byte order mark, and turns UTF-16 into
+// UTF-8: PowerShell writes both.
 func Text(r io.Reader) *bufio.Reader {
 	b := bufio.NewReader(r)
 	head, _ := b.Peek(3) // a shorter file has no mark
+	if bytes.HasPrefix(head, []byte{0x1F, 0x8B}) {
+		b = bufio.NewReader(&packed{r: b})
+		head, _ = b.Peek(3)
+	}
 	switch {
 	case bytes.HasPrefix(head, []byte{0xEF, 0xBB, 0xBF}):
 		_, _ = b.Discard(3) // it was peeked
@@ -55,6 +60,23 @@ func Text(r io.Reader) *bufio.Reader {
 		return bufio.NewReader(&wide{r: b, order: binary.BigEndian})
 	}
 	return b
+}
+
+// packed reads gzip; what is wrong with its head is an error of the first read.
+type packed struct {
+	r   io.Reader
+	in  *gzip.Reader
+	err error
+}
+
+func (p *packed) Read(b []byte) (int, error) {
+	if p.in == nil && p.err == nil {
+		p.in, p.err = gzip.NewReader(p.r)
+	}
+	if p.err != nil {
+		return 0, p.err
+	}
+	return p.in.Read(b)
 }
 
 // wide reads UTF-16 as UTF-8.

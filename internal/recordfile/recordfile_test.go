@@ -2,6 +2,7 @@ package recordfile
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -37,11 +38,24 @@ func TestRead(t *testing.T) {
 		{"csv", CSV, "id,text\r\n1,\"a,\"\"b\"\"\"\r\n2\r\n", "{\"id\":\"1\",\"text\":\"a,\\\"b\\\"\"}\n{\"id\":\"2\"}"},
 		{"semicolons", CSV, "id;text\n1;a,b\n", "{\"id\":\"1\",\"text\":\"a,b\"}"},
 		{"csv without lines", CSV, "", ""},
+		{"csv with an open quote", CSV, "a\n\"1,2", "error: parse error on line 2, column 5: extraneous or missing \" in quoted-field"},
+		{"cut gzip", JSON, "\x1F\x8B\x08", "error: line 1: unexpected EOF"},
 		{"csv too wide", CSV, "id\n1,2\n", "error: line 2: 2 values under 1 names"},
 	} {
 		if got := records(c.text, c.format); got != c.want {
 			t.Errorf("%s:\n%s\nwant\n%s", c.name, got, c.want)
 		}
+	}
+}
+
+func TestPacked(t *testing.T) {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write([]byte("\xEF\xBB\xBF[1,2]")); err != nil || w.Close() != nil {
+		t.Fatal(err)
+	}
+	if got := records(b.String(), JSON); got != "1\n2" {
+		t.Errorf("%q", got)
 	}
 }
 
