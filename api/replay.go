@@ -38,8 +38,8 @@ type ReplayRow struct {
 
 // ReplayEnd is what a replay has to say behind its last row.
 type ReplayEnd struct {
-	Watermark   *time.Time `json:"watermark" doc:"null: there was no event"`
-	Events      int64      `json:"events"`
+	Watermark   *time.Time `json:"watermark" doc:"Windows up to it are closed; null: there was no event"`
+	Events      int64      `json:"events" doc:"Those included that came before from and that the first windows need"`
 	Rows        int64      `json:"rows"`
 	Late        int64      `json:"late" doc:"Events that came too late, early or out of order: adjusted or dropped as the policy says"`
 	Dropped     int64      `json:"dropped" doc:"Those of them that were dropped"`

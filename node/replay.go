@@ -17,7 +17,9 @@ import (
 const maxReasons = 5
 
 // Replay runs a query over the logs' past: it writes to no output, so it may
-// name any.
+// name any. It reads from as far before the beginning as windows reach, so that
+// the first rows are whole, and leaves out those before; windows that are not
+// over give none.
 func (j *jobs) Replay(ctx context.Context, r api.Replay, give func(api.ReplayRow) error) (*api.ReplayEnd, error) {
 	settings := settingsOf(config.DefaultJob())
 	if err := overlay(&settings, r.Settings); err != nil {
@@ -29,19 +31,36 @@ func (j *jobs) Replay(ctx context.Context, r api.Replay, give func(api.ReplayRow
 	if err != nil {
 		return nil, err
 	}
+	now, from := time.Now(), r.From.Add(-time.Duration(program.Reach())*100)
 	past := map[string]stream.Past{}
 	for _, in := range program.Inputs() {
-		past[in.Alias] = stream.Past{Log: j.node.logOf(in.Alias), From: eventlog.At(r.From), Until: untilOf(r.To)}
+		start := from
+		if in.Timestamp != nil {
+			start = start.Add(-stream.Early)
+		}
+		past[in.Alias] = stream.Past{Log: j.node.logOf(in.Alias), From: eventlog.At(start), Until: untilOf(r.To)}
 	}
+	if r.To != nil && r.To.Before(now) {
+		now = *r.To
+	}
+	first := saql.TicksOf(r.From.Add(-settings.Policy.Late)) // an adjusted event is no older
 	end := &api.ReplayEnd{}
 	var line []byte
 	replay := stream.Replay{
-		Program: program, Policy: &settings.Policy, Ingest: stream.IngestOptions{BoolAsBigint: settings.Level != "1.2"},
+		Program: program, Policy: &settings.Policy, Now: now, Ingest: stream.IngestOptions{BoolAsBigint: settings.Level != "1.2"},
 		Row: func(output stream.OutputPlan, row *saql.Row) error {
+			if row.Time < first {
+				return nil
+			}
+			end.Rows++
 			line = output.Schema.AppendJSON(line[:0], row.Values)
 			return give(api.ReplayRow{Into: output.Name, Time: row.Time.Time().UTC(), Row: line})
 		},
 		Dead: func(d *stream.DeadLetter) error {
+			if !d.Enqueued.IsZero() && d.Enqueued.Before(r.From) {
+				return nil
+			}
+			end.DeadLetters++
 			if settings.StopOnError {
 				return fmt.Errorf("%w: record %d of partition %d failed: %s", api.ErrJobRefused, d.Seq, d.Partition, d.Reason)
 			}
@@ -55,9 +74,8 @@ func (j *jobs) Replay(ctx context.Context, r api.Replay, give func(api.ReplayRow
 	if err != nil {
 		return nil, err
 	}
-	end.Events, end.Rows, end.Dropped = saw.Events, saw.Rows, saw.Dropped
-	end.Late, end.DeadLetters = saw.Late+saw.Early+saw.OutOfOrder, saw.Undecoded+saw.Failed
-	if saw.Watermark > 0 {
+	end.Events, end.Late, end.Dropped = saw.Events, saw.Late+saw.Early+saw.OutOfOrder, saw.Dropped
+	if saw.Events > 0 {
 		t := saw.Watermark.Time().UTC()
 		end.Watermark = &t
 	}

@@ -28,6 +28,8 @@ type pump struct {
 	// muted is where the rows begin that are wanted: what the rows before are made
 	// of is processed for the state alone. nil: all are wanted.
 	muted *cut
+	// ceiling is the highest watermark that the instance gets.
+	ceiling saql.Ticks
 }
 
 // A cut is a moment between two rows of a program: before it are those of the
@@ -42,7 +44,7 @@ func newPump(feeds []feedPlan, at []resume, inputs int, instance *Instance) *pum
 	for i, f := range feeds {
 		ranks[i] = f.rank(inputs)
 	}
-	return &pump{feeds: feeds, merge: newMerge(ranks, at), instance: instance}
+	return &pump{feeds: feeds, merge: newMerge(ranks, at), instance: instance, ceiling: saql.MaxTicks}
 }
 
 // drain processes what is there, and returns the feed that must give its next
@@ -75,7 +77,7 @@ func (p *pump) process(e *event, f feedPlan) error {
 }
 
 func (p *pump) advance(watermark saql.Ticks) error {
-	if watermark <= p.advanced {
+	if watermark = min(watermark, p.ceiling); watermark <= p.advanced {
 		return nil
 	}
 	if p.muted != nil && watermark > p.muted.Advanced {

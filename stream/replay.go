@@ -28,6 +28,9 @@ type Replay struct {
 	// Arrival is that of records of files that do not say theirs, where the
 	// query has no TIMESTAMP BY to go by.
 	Arrival time.Time
+	// Now is when a log is read to its end, which goes on: windows that end later
+	// stay open. The zero time closes all, as is right for files.
+	Now time.Time
 	// Row takes the rows, valid during the call. An error ends the replay.
 	Row func(output OutputPlan, row *saql.Row) error
 	// Dead takes what could not be used, in the same order; nil: it is counted
@@ -37,15 +40,17 @@ type Replay struct {
 
 // A ReplayEnd is what a replay saw.
 type ReplayEnd struct {
-	Events     int64      // rows that came in
-	Rows       int64      // rows that came out
-	Undecoded  int64      // bodies and records that are no rows
-	Failed     int64      // rows that the query failed on
-	Early      int64      // dropped
-	Late       int64      // adjusted or dropped
-	OutOfOrder int64      // adjusted or dropped
-	Dropped    int64      // of the three
-	Watermark  saql.Ticks // the time of the newest event, 0 without events
+	Events     int64 // rows that came in
+	Rows       int64 // rows that came out
+	Undecoded  int64 // bodies and records that are no rows
+	Failed     int64 // rows that the query failed on
+	Early      int64 // dropped
+	Late       int64 // adjusted or dropped
+	OutOfOrder int64 // adjusted or dropped
+	Dropped    int64 // of the three
+	// Watermark is the time of the newest event, 0 without events; with Now it is
+	// that up to which windows are closed.
+	Watermark saql.Ticks
 }
 
 // enqueuedField is the field of a record in a file that tells when it arrived.
@@ -156,6 +161,9 @@ func (r *Replay) run(ctx context.Context, feeds []feed, offline bool) (ReplayEnd
 	for _, src := range s.sources {
 		s.count(src)
 	}
+	if !r.Now.IsZero() {
+		s.end.Watermark = p.advanced
+	}
 	if err != nil {
 		return s.end, fmt.Errorf("stream: replaying: %w", err)
 	}
@@ -191,8 +199,7 @@ func (s *replaying) pump(ctx context.Context, p *pump) error {
 			src.add(b.Messages)
 			src.through(b.Through)
 		} else {
-			src.line.mark = saql.MaxTicks + 1
-			s.next[i] = nil
+			s.ended(p, i)
 		}
 		r := s.spare[i]
 		if r == nil {
@@ -203,6 +210,17 @@ func (s *replaying) pump(ctx context.Context, p *pump) error {
 		}
 		s.spare[i] = p.merge.put(i, r)
 	}
+}
+
+// ended lets all events of a feed pass that has no more of them.
+func (s *replaying) ended(p *pump, feed int) {
+	src := s.sources[feed]
+	if !s.Now.IsZero() {
+		src.through(s.Now)
+		p.ceiling = min(p.ceiling, src.line.mark-1)
+	}
+	src.line.mark = saql.MaxTicks + 1
+	s.next[feed] = nil
 }
 
 func (s *replaying) failed(e *RowError) error {

@@ -104,3 +104,39 @@ func TestReplayLog(t *testing.T) {
 		t.Errorf("%+v\n%s", end, diff)
 	}
 }
+
+// TestReplayOpenWindows: the end of a log that goes on is no end of its windows.
+func TestReplayOpenWindows(t *testing.T) {
+	now := trialBase
+	log := logmem.New(logmem.Options{Partitions: 3, Now: func() time.Time { return now }})
+	defer log.Close()
+	for i := range 25 {
+		now = now.Add(time.Second)
+		m := telemetry.Message{DeviceID: string(rune('a' + i%7)), Body: []byte(`{"t":"` + now.Format(time.RFC3339) + `"}`)}
+		log.Append([]telemetry.Message{m}, func(error) {})
+	}
+	for _, c := range []struct {
+		by    string
+		until time.Duration // 0: the end is the end
+		rows  int
+	}{
+		{"", 0, 3}, {"", 25 * time.Second, 2}, {"", 30 * time.Second, 2}, {"", 31 * time.Second, 3},
+		{"TIMESTAMP BY t", 30 * time.Second, 2}, {"TIMESTAMP BY t", 36 * time.Second, 3}, // late events may come for 5 s
+	} {
+		policy := DefaultPolicy()
+		r := &Replay{
+			Program: compileText(t, "SELECT COUNT(*) AS n FROM hub "+c.by+" GROUP BY TumblingWindow(second, 10)"),
+			Policy:  &policy, Row: func(OutputPlan, *saql.Row) error { return nil },
+		}
+		if c.until > 0 {
+			r.Now = trialBase.Add(c.until)
+		}
+		end, err := r.Log(t.Context(), map[string]Past{"hub": {log, eventlog.Oldest(), eventlog.Latest()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if end.Rows != int64(c.rows) || c.until > 0 && end.Watermark.Time().After(r.Now) {
+			t.Errorf("%q until %s: %+v, want %d rows", c.by, c.until, end, c.rows)
+		}
+	}
+}

@@ -45,7 +45,7 @@ say. Without it, or without these flags, events are put in order of their own ti
 first, and none is late, as in the local runs of Azure.
 
 --replay DURATION reads the log of the running weir instead, from that long ago; its
-configuration says what the inputs are.`,
+configuration says what the inputs are. Windows that are not over give no rows.`,
 		Example: `  weir query jobs/anomaly.asaql --input IoTHubInput=events.json
   weir query join.asaql --input hub=events.json --reference rooms=rooms.csv --json
   weir query jobs/anomaly.asaql --replay 2h
