@@ -442,7 +442,7 @@ func (m *Jobs) Remove(ctx context.Context, name string) error {
 	defer e.change.Unlock()
 	_ = m.halt(e) // its state goes anyway
 	m.release(ctx, e.program, name)
-	if err := m.forget(ctx, e.program, name); err != nil {
+	if err := m.forget(ctx, name); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -451,17 +451,8 @@ func (m *Jobs) Remove(ctx context.Context, name string) error {
 	return nil
 }
 
-// forget removes what the bucket and the outputs keep of a job, its text last.
-func (m *Jobs) forget(ctx context.Context, p *Program, name string) error {
-	g, _, err := loadGeneration(ctx, m.o.Bucket, name)
-	if err != nil {
-		return err
-	}
-	if g != nil && p != nil {
-		if err := m.forgetMarks(ctx, p, name, g); err != nil {
-			return err
-		}
-	}
+// forget removes what the bucket keeps of a job, its text last.
+func (m *Jobs) forget(ctx context.Context, name string) error {
 	for object, err := range m.o.Bucket.List(ctx, "jobs/"+name+"/") {
 		if err != nil {
 			return err
@@ -473,21 +464,6 @@ func (m *Jobs) forget(ctx context.Context, p *Program, name string) error {
 		}
 	}
 	return m.o.Bucket.Delete(ctx, jobObject(name))
-}
-
-func (m *Jobs) forgetMarks(ctx context.Context, p *Program, name string, g *generation) error {
-	for shard := range g.Starts {
-		for _, out := range outputNames(p) {
-			f, ok := lookup(m.o.Outputs, out).(Forgetter)
-			if !ok {
-				continue
-			}
-			if err := f.Forget(ctx, Shard{name, out, g.id(), shard}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // release tells the logs that a job needs nothing of them.

@@ -58,12 +58,6 @@ type Output interface {
 	Flush(ctx context.Context) error
 }
 
-// A Forgetter is an Output that keeps something for each shard, and drops it
-// when the shard never comes again.
-type Forgetter interface {
-	Forget(ctx context.Context, shard Shard) error
-}
-
 // writer is one shard's rows on their way to one output.
 type writer struct {
 	shard  Shard
