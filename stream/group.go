@@ -42,10 +42,10 @@ func (c *compiler) grouped(sc *scope, from *node, s *saql.Select) (step, error) 
 		g.keyTexts = append(g.keyTexts, c.canonical(sc, e))
 	}
 	p := &projection{}
-	if err := c.items(p, g.scope(nil), s); err != nil {
+	if err := c.items(p, g.scope(), s); err != nil {
 		return step{}, err
 	}
-	having, err := c.condition(g.scope(s.Items), s.Having)
+	having, err := c.condition(g.scope(), s.Having)
 	if err != nil {
 		return step{}, err
 	}
@@ -90,9 +90,9 @@ func (g *grouping) node(w saql.Window, from *node, keys []saql.Expr) (*node, err
 		return nil, err
 	}
 	n := &node{text: g.text(w, keys), reach: windowReach(w)}
-	n.perPartition = slices.ContainsFunc(keys, func(e saql.Expr) bool { return isPartition(g.rows, e) })
+	n.perPartition = keyedByPartition(g.rows, keys)
 	if w.Kind == saql.WindowSession {
-		n.perPartition = slices.ContainsFunc(w.PartitionBy, func(e saql.Expr) bool { return isPartition(g.rows, e) })
+		n.perPartition = keyedByPartition(g.rows, w.PartitionBy)
 	}
 	n.state = func() string {
 		s := fmt.Sprintf("%s of %q by %q", windowText(w), sourceNames(g.rows), g.keyTexts)
@@ -131,40 +131,14 @@ func (g *grouping) text(w saql.Window, keys []saql.Expr) string {
 	return text
 }
 
-// scope is what names mean behind GROUP BY. Columns are those of the keys; in
-// HAVING, where items are given, also what SELECT calls its columns.
-func (g *grouping) scope(items []saql.Item) *scope {
-	sc := &scope{sources: g.rows.sources}
-	sc.refuse = func(col *saql.Column) error {
+// scope is what names mean behind GROUP BY: columns are those of the keys.
+func (g *grouping) scope() *scope {
+	return &scope{sources: g.rows.sources, special: g.special, refuse: func(col *saql.Column) error {
 		name := col.Path[len(col.Path)-1].Text
 		err := saql.Errorf(col.At, "column %s is neither in GROUP BY nor in an aggregate", name)
 		err.Hint = "add it to GROUP BY"
 		return err
-	}
-	sc.special = func(e saql.Expr) (*operand, error) {
-		op, err := g.special(e)
-		if op != nil || err != nil {
-			return op, err
-		}
-		if it := aliased(items, e); it != nil {
-			return g.c.expr(g.scope(nil), it.Expr)
-		}
-		return nil, nil
-	}
-	return sc
-}
-
-// aliased returns the item that a name is the alias of.
-func aliased(items []saql.Item, e saql.Expr) *saql.Item {
-	col, ok := e.(*saql.Column)
-	if !ok || len(col.Path) != 1 {
-		return nil
-	}
-	i := slices.IndexFunc(items, func(it saql.Item) bool { return it.Alias != nil && sameName(it.Alias.Text, col.Path[0].Text) })
-	if i < 0 {
-		return nil
-	}
-	return &items[i]
+	}}
 }
 
 // special compiles keys, aggregates and System.Window().

@@ -122,6 +122,8 @@ func TestReachAndSharding(t *testing.T) {
 		{"WITH s AS (SELECT a AS PartitionId FROM i) SELECT COUNT(*) AS n FROM s GROUP BY PartitionId, SlidingWindow(minute, 5)", "5 minute", false, false},
 		{"WITH s AS (SELECT k, COUNT(*) AS n FROM i GROUP BY k, TumblingWindow(minute, 5)) SELECT k, n INTO a FROM s SELECT MAX(n) AS n INTO b FROM s GROUP BY TumblingWindow(hour, 1)", "65 minute", false, false},
 		{"SELECT COUNT(*) AS n FROM i GROUP BY SessionWindow(minute, 1, 10)", "21 minute", false, false},
+		{"SELECT COUNT(*) AS n FROM i GROUP BY PartitionId, SessionWindow(minute, 1, 10)", "21 minute", false, false},
+		{"SELECT COUNT(*) AS n FROM i GROUP BY SessionWindow(minute, 1, 10) OVER (PARTITION BY PartitionId)", "21 minute", true, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.query, func(t *testing.T) {
