@@ -13,6 +13,7 @@ import (
 	"github.com/weir-iot/weir/config"
 	"github.com/weir-iot/weir/eventlog"
 	"github.com/weir-iot/weir/stream"
+	"github.com/weir-iot/weir/stream/output"
 )
 
 // jobs are the Stream Analytics jobs as the API needs them.
@@ -46,12 +47,12 @@ func (n *Node) openJobs(ctx context.Context) error {
 			inputs[alias] = n.logOf(alias)
 		}
 	}
-	outputs, err := n.openOutputs()
+	outputs, err := n.openOutputs(bucket)
 	if err != nil {
 		return err
 	}
 	j.Jobs = stream.NewJobs(stream.JobsOptions{
-		Bucket: bucket, Compile: j.compile, Inputs: inputs, Outputs: outputs,
+		Bucket: bucket, Compile: j.compile, Inputs: inputs, Outputs: outputs, Dead: output.NewDeadLetters(n.store),
 		PassThrough: n.passThrough, Require: n.require,
 		Tune:   func(o *stream.JobOptions) { o.CheckpointEvery = n.config.Store.Flush },
 		Logger: n.logger, Started: func() { close(j.started) },
@@ -121,7 +122,7 @@ func (n *Node) require(job, alias string, durable map[int]int64) {
 	}
 	for _, out := range status.Program.Outputs() {
 		if o, _ := lookup(n.config.Outputs, out.Name); o.Store != nil {
-			l.Require("job/"+job, durable)
+			l.Require("job/"+job+"/"+alias, durable)
 			return
 		}
 	}

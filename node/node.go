@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -55,6 +56,7 @@ type Node struct {
 	alerts    *api.Alerts
 	tables    references         // of reference data
 	functions *Functions         // in JavaScript
+	files     []io.Closer        // of outputs
 	queries   []stream.JobConfig // of the configuration
 	mqtt      *mqtt.Server
 	api       http.Handler
@@ -166,6 +168,9 @@ func (n *Node) close() error {
 	}
 	if n.functions != nil {
 		errs = append(errs, wrap("ending the functions", n.functions.Close()))
+	}
+	for _, f := range n.files {
+		errs = append(errs, wrap("closing a file of rows", f.Close()))
 	}
 	if n.store != nil {
 		errs = append(errs, wrap("closing the store", n.store.Close()))

@@ -1,83 +1,95 @@
 package node
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/weir-iot/weir/api"
+	"github.com/weir-iot/weir/blob"
+	"github.com/weir-iot/weir/config"
+	"github.com/weir-iot/weir/hub"
 	"github.com/weir-iot/weir/store"
 	"github.com/weir-iot/weir/stream"
+	"github.com/weir-iot/weir/stream/output"
 )
 
-// alertDevice is the device under which the hot store keeps alerts. No payload
-// can name it; the hub does not register it.
-const alertDevice = "$alert"
-
-// openOutputs makes the outputs of the configuration.
-func (n *Node) openOutputs() (map[string]stream.Output, error) {
-	n.alerts = &api.Alerts{Device: alertDevice, Decode: decodeAlert}
+// openOutputs makes the outputs of the configuration; the bucket keeps the
+// marks of those that keep none themselves.
+func (n *Node) openOutputs(bucket blob.Bucket) (map[string]stream.Output, error) {
+	n.alerts = &api.Alerts{Device: output.AlertDevice, Decode: decodeAlert}
 	all := map[string]stream.Output{}
 	for _, alias := range slices.Sorted(maps.Keys(n.config.Outputs)) {
-		switch o := n.config.Outputs[alias]; {
-		case o.Alerts != nil:
-			all[alias] = &alertOutput{n.store, n.alerts, o.Alerts.TTL}
-		case o.Store != nil && alias == hotConsumer:
-			all[alias] = &alertOutput{n.store, n.alerts, n.config.Store.TTL}
-		default:
-			return nil, fmt.Errorf("node: outputs.%s: the kind %s is not there yet", alias, o.Kind())
+		o, err := n.openOutput(n.config.Outputs[alias], bucket)
+		if err != nil {
+			return nil, fmt.Errorf("node: outputs.%s: %w", alias, err)
 		}
+		all[alias] = o
 	}
 	return all, nil
 }
 
-// decodeAlert reads what alertOutput stored.
-func decodeAlert(d store.Document) (a api.Alert, err error) {
-	return a, json.Unmarshal(d.Data, &a)
-}
-
-// alertOutput keeps rows as alerts in the hot store, with the mark of the shard
-// in the same batch, and hands them to those who follow.
-type alertOutput struct {
-	store  store.Store
-	alerts *api.Alerts
-	ttl    time.Duration
-}
-
-// consumer names the marks of a shard's output.
-func consumer(s stream.Shard) string {
-	return fmt.Sprintf("job/%s/%s/%s", s.Job, s.Generation, s.Output)
-}
-
-func (o *alertOutput) Mark(ctx context.Context, s stream.Shard) (stream.Ordinal, error) {
-	n, err := o.store.Mark(ctx, consumer(s), s.Shard)
-	return stream.Ordinal(n), err
-}
-
-func (o *alertOutput) Write(ctx context.Context, s stream.Shard, rows []stream.OutputRow) error {
-	docs, added := make([]store.Document, len(rows)), make([]api.Alert, len(rows))
-	for i, r := range rows {
-		a := api.Alert{
-			ID:  s.RowID(r.Ordinal),
-			Job: s.Job, Into: s.Output, Time: r.Time.Time().UTC(), Row: bytes.Clone(r.Data),
+func (n *Node) openOutput(o config.Output, bucket blob.Bucket) (stream.Output, error) {
+	switch {
+	case o.Alerts != nil:
+		return output.NewAlerts(n.store, o.Alerts.TTL, n.publish), nil
+	case o.Store != nil:
+		ttl := o.Store.TTL
+		if ttl == 0 {
+			ttl = n.config.Store.TTL
 		}
-		data, err := json.Marshal(a)
+		return output.NewStore(n.store, ttl), nil
+	case o.Log != nil:
+		i := slices.IndexFunc(n.logs, func(l *namedLog) bool { return l.name == o.Log.Name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no log %s", o.Log.Name)
+		}
+		return output.NewLog(n.logs[i], o.Log.Key, bucket), nil
+	case o.File != nil:
+		f, err := output.OpenFile(o.File.Path)
 		if err != nil {
+			return nil, err
+		}
+		n.files = append(n.files, f)
+		return f, nil
+	case o.Webhook != nil:
+		return output.NewWebhook(output.WebhookOptions{
+			URL: o.Webhook.URL, Secret: o.Webhook.Secret, Batch: o.Webhook.Batch, Private: o.Webhook.Private,
+		}, bucket)
+	case o.Command != nil:
+		return output.NewCommand(commander{n.hub}, o.Command.Device, bucket), nil
+	default:
+		return nil, fmt.Errorf("there is no output of the kind %s", o.Kind())
+	}
+}
+
+func decodeAlert(d store.Document) (api.Alert, error) {
+	a, err := output.DecodeAlert(d)
+	return api.Alert(a), err
+}
+
+// publish hands alerts that were stored to those who follow.
+func (n *Node) publish(added []output.Alert) {
+	alerts := make([]api.Alert, len(added))
+	for i, a := range added {
+		alerts[i] = api.Alert(a)
+	}
+	n.alerts.Publish(alerts)
+}
+
+// commander sends rows of jobs as cloud-to-device messages.
+type commander struct{ hub *hub.Hub }
+
+// SendToDevice implements output.Commander.
+func (c commander) SendToDevice(ctx context.Context, device, messageID string, body []byte) error {
+	m := &hub.CloudMessage{MessageID: messageID, ContentType: "application/json", Encoding: "utf-8", Body: slices.Clone(body)}
+	err := c.hub.SendToDevice(ctx, hub.ID{Device: device}, m)
+	for _, final := range []error{hub.ErrDeviceNotFound, hub.ErrArgument, hub.ErrTooLarge, hub.ErrQueueFull} {
+		if errors.Is(err, final) {
 			return fmt.Errorf("%w: %w", stream.ErrRefused, err)
 		}
-		docs[i] = store.Document{ID: a.ID, DeviceID: alertDevice, Time: a.Time, Expires: a.Time.Add(o.ttl), Data: data}
-		added[i] = a
 	}
-	mark := store.Mark{Consumer: consumer(s), Shard: s.Shard, Ordinal: int64(rows[len(rows)-1].Ordinal)}
-	if err := o.store.Upsert(ctx, docs, mark); err != nil {
-		return err
-	}
-	o.alerts.Publish(added)
-	return nil
+	return err
 }
-
-func (o *alertOutput) Flush(ctx context.Context) error { return o.store.Flush(ctx) }
