@@ -74,7 +74,7 @@ type Job struct {
 	RowsPerSecond   float64    `json:"rowsPerSecond" doc:"Over the last ten seconds"`
 	Late            int64      `json:"late" doc:"Events that came too late, early or out of order: adjusted or dropped as the policy says"`
 	Dropped         int64      `json:"dropped" doc:"Those of them that were dropped"`
-	DeadLetters     int64      `json:"deadLetters" doc:"Events and rows that failed, kept with the reason as telemetry of the device $deadletters"`
+	DeadLetters     int64      `json:"deadLetters" doc:"Events and rows that failed, kept with the reason as telemetry of the device $deadletter"`
 	StateBytes      int64      `json:"stateBytes" doc:"Size of the newest checkpoint"`
 	Checkpoint      *time.Time `json:"checkpoint" doc:"When the newest checkpoint was made; null: none yet"`
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -86,8 +87,16 @@ func (f *File) knownLog(key, name string, read bool) error {
 }
 
 func (f *File) checkOutputs() error {
+	files := map[string]string{}
 	for _, name := range sorted(f.Outputs) {
 		key, out := "outputs."+name, f.Outputs[name]
+		if out.File != nil {
+			path := filepath.Clean(out.File.Path)
+			if other, ok := files[path]; ok {
+				return f.wrong(key+".file", "is %s, as that of %s is: give each its own", path, other)
+			}
+			files[path] = name
+		}
 		switch kinds := out.kinds(); len(kinds) {
 		case 1:
 		case 0:

@@ -32,7 +32,8 @@ type columnSource struct {
 }
 
 // newRowMaker makes rows as the plan wants them. Offline, what an implicit
-// column is called may be a field of the payload, which then counts.
+// column is called may be a field of the payload, which then counts; so do the
+// records IoTHub and EventHub, which Azure's samples of events have.
 func newRowMaker(plan InputPlan, o IngestOptions, offline bool) *rowMaker {
 	r := &rowMaker{plan: plan, offline: offline}
 	var paths []saql.DecodeColumn
@@ -41,9 +42,13 @@ func newRowMaker(plan InputPlan, o IngestOptions, offline bool) *rowMaker {
 		if c.Metadata != nil {
 			s.metadata = metadataAt(c.Metadata)
 		}
-		if c.Metadata == nil || c.Path != nil && offline {
+		path := c.Path
+		if sampled := len(c.Metadata) > 1 && (strings.EqualFold(c.Metadata[0], "IoTHub") || strings.EqualFold(c.Metadata[0], "EventHub")); sampled && path == nil {
+			path = c.Metadata
+		}
+		if c.Metadata == nil || path != nil && offline {
 			s.payload = len(paths)
-			paths = append(paths, c.Path)
+			paths = append(paths, path)
 		}
 		r.sources = append(r.sources, s)
 	}
