@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,13 +13,6 @@ import (
 	"github.com/weir-iot/weir/stream"
 	"github.com/weir-iot/weir/stream/udf"
 )
-
-// FunctionsArgument is the only argument of the process that runs JavaScript
-// functions: the program then calls RunFunctions.
-const FunctionsArgument = udf.Argument
-
-// RunFunctions is the process that runs JavaScript functions.
-func RunFunctions(in io.Reader, out io.Writer) { udf.Main(in, out) }
 
 // Functions are the JavaScript functions of a solution, until Close.
 type Functions struct{ runner *udf.Runner }

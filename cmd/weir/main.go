@@ -10,8 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
-	"github.com/weir-iot/weir/node"
 )
 
 func main() { os.Exit(run()) }
@@ -19,10 +17,6 @@ func main() { os.Exit(run()) }
 // run is main with its exit code: 0, 1 for an error, 130 for an interrupt, what
 // exitWith says.
 func run() int {
-	if len(os.Args) == 2 && os.Args[1] == node.FunctionsArgument {
-		node.RunFunctions(os.Stdin, os.Stdout)
-		return 0
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
