@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "field": field, "mode": mode, "lines": countLines, "same": same, "exits": exits, "metric": metric,
+			"ready": ready, "field": field, "mode": mode, "lines": countLines, "same": same, "exits": exits, "metric": metric, "api": askAPI, "await": await,
 		},
 	})
 }
@@ -104,16 +104,41 @@ func countLines(ts *testscript.TestScript, _ bool, args []string) {
 
 // metric DIR LINE... checks that the node of the data folder shows a metric.
 func metric(ts *testscript.TestScript, neg bool, args []string) {
-	s, err := node.ReadState(ts.MkAbs(args[0]))
+	text := ask(ts, args[0], "/metrics")
+	if want := strings.Join(args[1:], " "); strings.Contains(text, want+"\n") == neg {
+		ts.Fatalf("%s: %s", want, text)
+	}
+}
+
+// askAPI DIR PATH prints what the API of the node of the data folder answers.
+func askAPI(ts *testscript.TestScript, _ bool, args []string) {
+	fmt.Fprint(ts.Stdout(), ask(ts, args[0], args[1]))
+}
+
+func ask(ts *testscript.TestScript, dir, path string) string {
+	s, err := node.ReadState(ts.MkAbs(dir))
 	ts.Check(err)
-	r, err := http.Get(s.API + "/metrics")
+	r, err := http.Get(s.API + path)
 	ts.Check(err)
 	defer r.Body.Close()
 	text, err := io.ReadAll(r.Body)
 	ts.Check(err)
-	if want := strings.Join(args[1:], " "); strings.Contains(string(text), want+"\n") == neg {
-		ts.Fatalf("%s: %s", want, text)
+	if r.StatusCode != http.StatusOK {
+		ts.Fatalf("GET %s: %s: %s", path, r.Status, text)
 	}
+	return string(text)
+}
+
+// await WHAT N FILE waits until a file has so many lines.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	var text []byte
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		text, _ = os.ReadFile(ts.MkAbs(args[2])) // it may not be there yet
+		if fmt.Sprint(strings.Count(string(text), "\n")) == args[1] {
+			return
+		}
+	}
+	ts.Fatalf("no %s: %q", args[0], text)
 }
 
 // exits CODE COMMAND... checks an exit code.
