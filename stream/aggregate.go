@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/weir-iot/weir/saql"
@@ -36,27 +37,35 @@ type aggregateFunc struct {
 	// ordered: it has OVER (ORDER BY …).
 	ordered bool
 	large   bool
+	// takes is what its argument may be besides NULL, or with ORDER BY the keys; 0: anything.
+	takes saql.Kinds
 	// make returns what makes the state of a call; args are those that stand in
 	// parentheses.
 	make func(call *saql.Call, args []*operand) (func() aggregate, error)
 }
 
+// What aggregate functions take.
+const (
+	numbers = saql.Kinds(1<<saql.KindBigint | 1<<saql.KindFloat | 1<<saql.KindBit)
+	sorted  = numbers | 1<<saql.KindDatetime | 1<<saql.KindString
+)
+
 // aggregateFuncs are the aggregate functions by name in lower case.
 var aggregateFuncs = map[string]aggregateFunc{
-	"avg":             {minArgs: 1, maxArgs: 1, make: plain(func() aggregate { return &average{} })},
+	"avg":             {minArgs: 1, maxArgs: 1, takes: numbers, make: plain(func() aggregate { return &average{} })},
 	"count":           {minArgs: 0, maxArgs: 1, make: plain(func() aggregate { return &count{} })},
-	"max":             {minArgs: 1, maxArgs: 1, make: newExtreme(+1)},
-	"min":             {minArgs: 1, maxArgs: 1, make: newExtreme(-1)},
-	"sum":             {minArgs: 1, maxArgs: 1, make: plain(func() aggregate { return &sum{} })},
-	"stdev":           {minArgs: 1, maxArgs: 1, make: plain(func() aggregate { return &variance{root: true} })},
-	"stdevp":          {minArgs: 1, maxArgs: 1, make: plain(func() aggregate { return &variance{root: true, population: true} })},
-	"var":             {minArgs: 1, maxArgs: 1, make: plain(func() aggregate { return &variance{} })},
-	"varp":            {minArgs: 1, maxArgs: 1, make: plain(func() aggregate { return &variance{population: true} })},
+	"max":             {minArgs: 1, maxArgs: 1, takes: sorted, make: newExtreme(+1)},
+	"min":             {minArgs: 1, maxArgs: 1, takes: sorted, make: newExtreme(-1)},
+	"sum":             {minArgs: 1, maxArgs: 1, takes: numbers, make: plain(func() aggregate { return &sum{} })},
+	"stdev":           {minArgs: 1, maxArgs: 1, takes: numbers, make: plain(func() aggregate { return &variance{root: true} })},
+	"stdevp":          {minArgs: 1, maxArgs: 1, takes: numbers, make: plain(func() aggregate { return &variance{root: true, population: true} })},
+	"var":             {minArgs: 1, maxArgs: 1, takes: numbers, make: plain(func() aggregate { return &variance{} })},
+	"varp":            {minArgs: 1, maxArgs: 1, takes: numbers, make: plain(func() aggregate { return &variance{population: true} })},
 	"collect":         {minArgs: 0, maxArgs: 1, large: true, make: plain(func() aggregate { return &collect{} })},
-	"collecttop":      {minArgs: 1, maxArgs: 2, ordered: true, large: true, make: newCollectTop},
-	"topone":          {minArgs: 0, maxArgs: 1, ordered: true, make: newTopOne},
-	"percentile_cont": {minArgs: 1, maxArgs: 1, ordered: true, large: true, make: newPercentile(continuous)},
-	"percentile_disc": {minArgs: 1, maxArgs: 1, ordered: true, large: true, make: newPercentile(discrete)},
+	"collecttop":      {minArgs: 1, maxArgs: 2, ordered: true, large: true, takes: sorted, make: newCollectTop},
+	"topone":          {minArgs: 0, maxArgs: 1, ordered: true, takes: sorted, make: newTopOne},
+	"percentile_cont": {minArgs: 1, maxArgs: 1, ordered: true, large: true, takes: numbers, make: newPercentile(continuous)},
+	"percentile_disc": {minArgs: 1, maxArgs: 1, ordered: true, large: true, takes: numbers, make: newPercentile(discrete)},
 }
 
 func isAggregate(name string) bool {
@@ -104,17 +113,36 @@ func (c *compiler) aggregateArgs(sc *scope, call *saql.Call, f aggregateFunc) ([
 		return nil, err
 	}
 	args, err := c.aggregated(sc, call)
-	if err != nil || !f.ordered {
-		return args, err
+	if err != nil {
+		return nil, err
+	}
+	if !f.ordered {
+		if f.takes != 0 {
+			args[0] = f.checked(call, args[0])
+		}
+		return args, nil
 	}
 	for _, key := range call.Over.OrderBy {
 		op, err := c.expr(sc, key.X)
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, op)
+		args = append(args, f.checked(call, op))
 	}
 	return args, nil
+}
+
+// checked makes a row with a value that the function does not take fail, before
+// anything is added up: the other rows count.
+func (f aggregateFunc) checked(call *saql.Call, x *operand) *operand {
+	eval, takes := x.eval, f.takes|1<<saql.KindNull
+	return &operand{eval: func(row *saql.Row) (saql.Value, error) {
+		v, err := eval(row)
+		if err == nil && !takes.Has(v.Kind()) {
+			err = at(call.At, fmt.Errorf("%s of a value of type '%s'; expected %s", strings.ToUpper(call.Name), v.Kind(), f.takes))
+		}
+		return v, err
+	}}
 }
 
 // countedRows are the arguments of COUNT([DISTINCT] input).

@@ -40,8 +40,6 @@ func (a *extreme) take(v saql.Value) error {
 		if order, err := saql.Compare(v, a.best); err != nil || order*a.sign <= 0 {
 			return err
 		}
-	} else if _, err := saql.Compare(v, v); err != nil {
-		return err
 	}
 	a.best = v.Clone()
 	return nil

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 	"slices"
 
@@ -16,7 +15,7 @@ type percentile struct {
 	desc bool
 	of   func(sorted []saql.Value, p float64) saql.Value
 
-	values []saql.Value // bigint and float, as they came
+	values []saql.Value // numbers, as they came
 }
 
 func newPercentile(of func([]saql.Value, float64) saql.Value) func(*saql.Call, []*operand) (func() aggregate, error) {
@@ -37,8 +36,7 @@ func newPercentile(of func([]saql.Value, float64) saql.Value) func(*saql.Call, [
 func continuous(sorted []saql.Value, p float64) saql.Value {
 	at := p * float64(len(sorted)-1)
 	low := math.Floor(at)
-	x, _ := number("", sorted[int(low)])
-	y, _ := number("", sorted[int(math.Ceil(at))])
+	x, y := number(sorted[int(low)]), number(sorted[int(math.Ceil(at))])
 	return saql.Float(x + (at-low)*(y-x))
 }
 
@@ -49,12 +47,8 @@ func discrete(sorted []saql.Value, p float64) saql.Value {
 }
 
 func (a *percentile) add(args []saql.Value) error {
-	switch v := args[1]; v.Kind() {
-	case saql.KindNull:
-	case saql.KindBigint, saql.KindFloat:
+	if v := args[1]; !v.IsNull() {
 		a.values = append(a.values, v)
-	default:
-		return fmt.Errorf("percentile of a value of type '%s'; expected 'bigint' or 'float'", v.Kind())
 	}
 	return nil
 }

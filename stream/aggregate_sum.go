@@ -2,22 +2,17 @@ package stream
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 
 	"github.com/weir-iot/weir/saql"
 )
 
-// number returns an argument of SUM, AVG and their kin as a float.
-func number(function string, v saql.Value) (float64, error) {
-	switch v.Kind() {
-	case saql.KindFloat:
-		return v.Float(), nil
-	case saql.KindBigint, saql.KindBit:
-		return float64(v.Bigint()), nil
+// number returns a number or a bit as a float.
+func number(v saql.Value) float64 {
+	if v.Kind() == saql.KindFloat {
+		return v.Float()
 	}
-	err := fmt.Errorf("%s of a value of type '%s'; expected 'bigint' or 'float'", function, v.Kind())
-	return 0, err
+	return float64(v.Bigint())
 }
 
 // sum is SUM(x): of bigints a bigint, which wraps; NULL of nothing.
@@ -30,10 +25,6 @@ func (a *sum) add(args []saql.Value) (err error) {
 		return nil
 	case saql.KindBit:
 		v = saql.Bigint(v.Bigint())
-	case saql.KindBigint, saql.KindFloat:
-	default:
-		_, err := number("SUM", v)
-		return err
 	}
 	if a.total.IsNull() {
 		a.total = v
@@ -65,11 +56,7 @@ func (a *average) add(args []saql.Value) error {
 	if args[0].IsNull() {
 		return nil
 	}
-	x, err := number("AVG", args[0])
-	if err != nil {
-		return err
-	}
-	a.total += x
+	a.total += number(args[0])
 	a.n++
 	return nil
 }

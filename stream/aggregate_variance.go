@@ -21,26 +21,12 @@ func (a *variance) add(args []saql.Value) error {
 	if args[0].IsNull() {
 		return nil
 	}
-	x, err := number(a.name(), args[0])
-	if err != nil {
-		return err
-	}
+	x := number(args[0])
 	a.n++
 	d := x - a.mean
 	a.mean += d / float64(a.n)
 	a.squares += d * (x - a.mean)
 	return nil
-}
-
-func (a *variance) name() string {
-	name := "VAR"
-	if a.root {
-		name = "STDEV"
-	}
-	if a.population {
-		name += "P"
-	}
-	return name
 }
 
 func (a *variance) merge(later aggregate) error {
