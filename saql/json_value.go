@@ -200,12 +200,15 @@ func (a *Arena) Reset() {
 	a.fieldStack, a.valueStack = a.fieldStack[:0], a.valueStack[:0]
 }
 
+// mostChunk bounds the elements of a chunk that is kept for other rows.
+const mostChunk = 16384
+
 // A chunk gives out slices of one block, and of a larger one when it is used up.
 type chunk[T any] struct{ free, all []T }
 
 func (c *chunk[T]) take(n int) []T {
 	if n > len(c.free) {
-		c.all = make([]T, max(n, min(2*len(c.all), 1024)))
+		c.all = make([]T, max(n, min(2*len(c.all), mostChunk)))
 		c.free = c.all
 	}
 	t := c.free[:n:n]
@@ -215,8 +218,7 @@ func (c *chunk[T]) take(n int) []T {
 
 // reset makes the whole block free again, unless it is one that a rare giant needed.
 func (c *chunk[T]) reset() {
-	const most = 16384
-	if len(c.all) > most {
+	if len(c.all) > mostChunk {
 		c.all = nil
 	}
 	c.free = c.all

@@ -178,7 +178,7 @@ func (j *Job) run(ctx context.Context) error {
 		}
 		return err
 	}
-	j.stats.begin()
+	j.stats.begin(shards)
 	j.o.Logger.Info("job runs", "job", j.o.Name, "generation", gen.Number, "shards", len(shards))
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -48,7 +48,7 @@ type jobStats struct {
 	deadLetters atomic.Int64
 
 	mu      sync.Mutex
-	shards  map[int]*shardStats
+	shards  []*shardStats
 	past    ingestCounts // of runs before this one
 	events  meter
 	made    meter
@@ -101,26 +101,11 @@ func (m *meter) rate(now time.Time) float64 {
 	return float64(sum) / float64(len(m.counts)-1)
 }
 
-func (j *jobStats) shard(s *shard) *shardStats {
-	st := j.shards[s.index]
-	if st == nil {
-		st = &shardStats{counts: make([]ingestCounts, len(s.feeds)), marks: make([]saql.Ticks, len(s.feeds))}
-		for i, f := range s.feeds {
-			st.feeds = append(st.feeds, FeedStats{Input: s.job.plans[f.input].Alias, Partition: f.partition, Read: s.resumes[i].after})
-		}
-		if j.shards == nil {
-			j.shards = make(map[int]*shardStats)
-		}
-		j.shards[s.index] = st
-	}
-	return st
-}
-
 // took counts a run that the shard begins with.
 func (j *jobStats) took(s *shard, feed int, r *run) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	st := j.shard(s)
+	st := j.shards[s.index]
 	j.events.add(j.now(), r.counts.rows-st.counts[feed].rows)
 	st.counts[feed], st.marks[feed] = r.counts, r.mark
 	st.feeds[feed].Read = r.read
@@ -130,14 +115,14 @@ func (j *jobStats) took(s *shard, feed int, r *run) {
 func (j *jobStats) advanced(s *shard) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.shard(s).mark = s.pump.advanced
+	j.shards[s.index].mark = s.pump.advanced
 	rows := j.rows.Load()
 	j.made.add(j.now(), rows-j.counted)
 	j.counted = rows
 }
 
-// begin keeps the counts of the run before.
-func (j *jobStats) begin() {
+// begin keeps the counts of the run before, and begins with these shards.
+func (j *jobStats) begin(shards []*shard) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, st := range j.shards {
@@ -146,14 +131,19 @@ func (j *jobStats) begin() {
 		}
 	}
 	j.shards, j.err = nil, nil
+	for _, s := range shards {
+		st := &shardStats{counts: make([]ingestCounts, len(s.feeds)), marks: make([]saql.Ticks, len(s.feeds))}
+		for i, f := range s.feeds {
+			st.feeds = append(st.feeds, FeedStats{Input: s.job.plans[f.input].Alias, Partition: f.partition, Read: s.resumes[i].after})
+		}
+		j.shards = append(j.shards, st)
+	}
 }
 
 func (j *jobStats) saved(shard, size int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if st := j.shards[shard]; st != nil {
-		st.size, st.saved = size, j.now()
-	}
+	j.shards[shard].size, j.shards[shard].saved = size, j.now()
 }
 
 // failed notes what ended the job.
@@ -204,8 +194,7 @@ func (j *Job) Stats() JobStats {
 	}
 	counts := t.past
 	var mark saql.Ticks
-	for i := range len(t.shards) {
-		st := t.shards[i]
+	for i, st := range t.shards {
 		for k, c := range st.counts {
 			counts.add(c)
 			st.feeds[k].Watermark = instant(st.marks[k])
