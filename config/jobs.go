@@ -40,7 +40,8 @@ type Output struct {
 	Alerts *AlertsOutput `yaml:"alerts"`
 
 	// The hot store: each row is a document of the device that its column
-	// deviceId names.
+	// deviceId names, with its column id as id. Rows without such a device are
+	// kept under $job- and the job's name.
 	Store *StoreOutput `yaml:"store"`
 
 	// Another log, one of logs: other jobs can read it.
@@ -50,10 +51,13 @@ type Output struct {
 	// or the key below.
 	File *FileOutput `yaml:"file"`
 
-	// An HTTP endpoint that takes arrays of rows.
+	// An HTTP endpoint that takes arrays of rows. Rows come at least once: the
+	// header X-Weir-First-Row has the id of the first, whose last number counts on.
+	// What fails is tried again with growing pauses.
 	Webhook *WebhookOutput `yaml:"webhook"`
 
-	// Cloud-to-device messages: each row goes to the device that it names.
+	// Cloud-to-device messages: each row goes to the device that it names, at
+	// least once, with a message id that stays.
 	Command *CommandOutput `yaml:"command"`
 }
 
@@ -85,14 +89,14 @@ type FileOutput struct {
 	Path string `yaml:"path" alone:"true"`
 }
 
-// WebhookOutput posts rows. Each request carries X-Weir-Signature, the HMAC of
-// its body, where there is a secret. Rows come at least once, each with a
-// stable id; what fails is tried again with growing pauses.
+// WebhookOutput posts rows. Rows come at least once, in order; what fails is
+// tried again with growing pauses.
 type WebhookOutput struct {
 	// The URL: https, or http on loopback or a private address.
 	URL string `yaml:"url" alone:"true"`
 
-	// The key of the signature. Empty: requests are not signed.
+	// The key of the signature. Where it is set, X-Weir-Signature is t=SECONDS,v1=HEX:
+	// the HMAC-SHA256 of SECONDS.BODY. Empty: requests are not signed.
 	Secret string `yaml:"secret"`
 
 	// Rows of one request at most.
