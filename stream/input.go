@@ -49,8 +49,15 @@ func (in *inputPlan) column(path []saql.Name) ref {
 	return in.claim(c)
 }
 
+// star is the whole record, or the columns of CREATE TABLE where it is declared.
 func (in *inputPlan) star() []starColumn {
-	all := []starColumn{{saql.SchemaColumn{Name: in.Alias, Spread: true}, in.claim(InputColumn{})}}
+	var all []starColumn
+	for _, c := range in.Table {
+		all = append(all, starColumn{saql.SchemaColumn{Name: c.Name.Text}, in.claim(InputColumn{Path: []string{c.Name.Text}})})
+	}
+	if len(in.Table) == 0 {
+		all = append(all, starColumn{saql.SchemaColumn{Name: in.Alias, Spread: true}, in.claim(InputColumn{})})
+	}
 	if !in.implicit {
 		return all
 	}
