@@ -34,7 +34,8 @@ type Version string
 const Absent Version = ""
 
 // An Object is open for reading. It stays as it was when it was opened, also
-// when it is replaced or deleted meanwhile.
+// when it is replaced or deleted meanwhile; engines that cannot keep a large one
+// fail to read it then, with ErrChanged or ErrNotExist.
 type Object interface {
 	io.ReaderAt
 	io.Closer

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weir-iot/weir/blob"
 	"github.com/weir-iot/weir/blob/mem"
 )
 
@@ -31,10 +32,13 @@ type modelRow struct {
 	hasX     bool
 }
 
-func newModel(t *testing.T, seed uint64) *model {
+func newModel(t *testing.T, seed uint64) *model { return newModelIn(t, mem.New(), seed) }
+
+func newModelIn(t *testing.T, b blob.Bucket, seed uint64) *model {
+	t.Helper()
 	start := noon.AddDate(0, 0, 4)
 	m := &model{random: rand.New(rand.NewPCG(seed, 1)), start: start, now: start}
-	m.table = openTable(t, mem.New(), Options{CheckpointEvery: 4, Now: func() time.Time { return m.now }})
+	m.table = openTable(t, b, Options{CheckpointEvery: 4, Now: func() time.Time { return m.now }})
 	m.w = m.table.Writer(WriterOptions{})
 	return m
 }
