@@ -59,15 +59,21 @@ type list struct {
 	} `json:"configurations"`
 }
 
-// Find returns the projects in dir: dir itself, or else the folders in it.
+// Find returns the projects in dir: dir itself, the one that NAME.Tests is of,
+// or else the folders in it.
 func Find(dir string) ([]*Project, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("naming the folder: %w", err)
 	}
-	if file := projectFile(dir); file != "" {
-		p, err := Open(file)
-		return []*Project{p}, err
+	for _, dir := range []string{dir, strings.TrimSuffix(dir, ".Tests")} {
+		if file := projectFile(dir); file != "" {
+			p, err := Open(file)
+			if err != nil {
+				return nil, err
+			}
+			return []*Project{p}, nil
+		}
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
