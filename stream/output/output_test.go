@@ -273,6 +273,9 @@ func TestFile(t *testing.T) {
 	write(t, f, rowsFrom(2, `{"v":3}`)) // not flushed: the next process writes it again
 	f = open()
 	wantMark(t, f, shard, 1)
+	if got, _ := os.ReadFile(path); string(got) != "theirs\n{\"v\":1}\n{\"v\":2}\n" {
+		t.Errorf("after a crash the file has %q", got)
+	}
 	write(t, f, rowsFrom(2, `{"v":3}`, `{"v":4}`))
 	if got, _ := os.ReadFile(path); string(got) != "theirs\n{\"v\":1}\n{\"v\":2}\n{\"v\":3}\n{\"v\":4}\n" {
 		t.Errorf("the file has %q", got)
