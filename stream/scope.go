@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"fmt"
+
 	"slices"
 
 	"github.com/weir-iot/weir/saql"
@@ -78,6 +80,9 @@ func (s *scope) owner(name saql.Name) (*source, error) {
 		case len(found) > 1:
 			err := saql.Errorf(name.At, "column %s may be of %s or of %s", name.Text, found[0].name, found[1].name)
 			err.Hint = "write " + found[0].name + "." + name.Text
+			if name.Quoted {
+				err.Hint = fmt.Sprintf("write %s.[%s], or '%s' if it is text", found[0].name, name.Text, name.Text)
+			}
 			return nil, err
 		}
 	}
