@@ -33,7 +33,7 @@ check: ## Check formatting, go vet, staticcheck, and the builds for arm64 and ar
 	GOARCH=arm go build -o /dev/null ./cmd/weir
 
 .PHONY: unit
-unit: ## Run the tests of all packages, then the short ones with the race detector
+unit: e2e-node ## Run the tests of all packages, then the short ones with the race detector
 	$(GOTEST) $(UNIT)
 	$(if $(RACE),CGO_ENABLED=1 $(GOTEST) -race -short $(UNIT),@echo "no C compiler: the race detector is left out")
 
@@ -46,7 +46,13 @@ fuzz: ## Fuzz every parser for FUZZTIME each
 
 .PHONY: e2e
 e2e: e2e-node e2e-python ## Run unmodified Azure SDKs, the article's code and a browser against the binary
-	$(GOTEST) -count=1 -run 'SDK|Article|Page|CLI' ./e2e
+	$(GOTEST) -count=1 -run 'SDK|Article|Page|CLI|Lake' ./e2e
+
+.PHONY: e2e-spark
+e2e-spark: e2e/.venv-spark/installed ## Read the lake with Spark and delta-spark (needs Java and Maven Central; 500 MB)
+	$(GOTEST) -count=1 -run Spark ./e2e
+e2e/.venv-spark/installed: e2e/python/requirements-spark.txt
+	python3 -m venv e2e/.venv-spark && e2e/.venv-spark/bin/pip install -q -r $< && touch $@
 
 .PHONY: torture
 torture: ## Kill the node ROUNDS times, cut its power CUTS times, fill and break its disk
