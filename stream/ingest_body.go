@@ -35,7 +35,7 @@ type body struct {
 // A contentType is what matters of a MIME type.
 type contentType struct {
 	csv       bool
-	delimiter rune
+	delimiter byte
 	charset   string
 }
 
@@ -81,8 +81,8 @@ func (b *body) typeOf(s string) contentType {
 	kind, params, err := mime.ParseMediaType(s)
 	if err == nil {
 		t = contentType{csv: kind == "text/csv" || kind == "application/csv", charset: params["charset"], delimiter: ','}
-		if d, n := utf8.DecodeRuneInString(params["delimiter"]); n > 0 {
-			t.delimiter = d
+		if d := params["delimiter"]; len(d) == 1 && d[0] != '"' && d[0] != '\n' && d[0] != '\r' {
+			t.delimiter = d[0]
 		}
 	}
 	if b.types == nil || len(b.types) >= maxTypes {
@@ -111,8 +111,8 @@ func (b *body) inflate(packed []byte) ([]byte, error) {
 	if len(packed) > 1 && packed[0]&0x0f == 8 && binary.BigEndian.Uint16(packed)%31 == 0 {
 		z, err := zlib.NewReader(bytes.NewReader(packed))
 		if err == nil {
-			if text, err := b.unpack(z); err == nil {
-				return text, nil
+			if text, err := b.unpack(z); err == nil || errors.Is(err, errBody) {
+				return text, err
 			}
 		}
 	}

@@ -3,7 +3,6 @@ package stream
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/weir-iot/weir/saql"
@@ -21,7 +20,8 @@ type rowMaker struct {
 	offline bool           // messages are made of records in files, see Replay
 	row     saql.Row
 	stream  []byte
-	scratch []saql.Value // of the payload
+	scratch []saql.Value              // of the payload
+	lines   map[byte]*saql.CSVDecoder // by delimiter
 }
 
 // A columnSource is where a value of a row comes from: a place among what the
@@ -35,7 +35,7 @@ type columnSource struct {
 // column is called may be a field of the payload, which then counts; so do the
 // records IoTHub and EventHub, which Azure's samples of events have.
 func newRowMaker(plan InputPlan, o IngestOptions, offline bool) *rowMaker {
-	r := &rowMaker{plan: plan, offline: offline}
+	r := &rowMaker{plan: plan, offline: offline, lines: make(map[byte]*saql.CSVDecoder)}
 	var paths []saql.DecodeColumn
 	for _, c := range plan.Columns {
 		s := columnSource{payload: -1}
@@ -132,15 +132,4 @@ func (r *rowMaker) time(e *event, m *telemetry.Message) (at saql.Ticks, stream [
 		r.stream = saql.AppendKey(r.stream, k)
 	}
 	return v.Datetime(), r.stream, nil
-}
-
-// columnOf returns the column of CSV that a path names, -1 for none.
-func columnOf(header []string, path []string) int {
-	if len(path) != 1 {
-		return -1
-	}
-	if i := slices.Index(header, path[0]); i >= 0 {
-		return i
-	}
-	return slices.IndexFunc(header, func(h string) bool { return strings.EqualFold(h, path[0]) })
 }
