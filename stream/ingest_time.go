@@ -59,7 +59,7 @@ func (v verdict) String() string {
 // event can be before that (time-handling, "How time progresses").
 type timeline struct {
 	own      bool // events have a time of their own: TIMESTAMP BY
-	sorted   bool // all events are there before the first is given: none is out of order
+	sorted   bool // all events are there before the first is given: none is out of order; own
 	late     saql.Ticks
 	disorder saql.Ticks
 	drop     bool
@@ -85,11 +85,8 @@ func newTimeline(own, over bool, p Policy) timeline {
 func (l *timeline) place(own, arrival saql.Ticks, stream []byte) (at saql.Ticks, v verdict, dropped bool) {
 	switch {
 	case l.sorted:
-		if at = arrival; l.own {
-			at = own
-		}
-		l.newest = max(l.newest, at)
-		return at, onTime, false
+		l.newest = max(l.newest, own)
+		return own, onTime, false
 	case !l.own:
 		l.newest = max(l.newest, arrival)
 		l.mark = max(l.mark, arrival)

@@ -22,8 +22,9 @@ type Replay struct {
 	Program *Program
 	Ingest  IngestOptions
 	// Policy is what happens to events out of order; nil: there are none, since
-	// all events of an input are put in order of their own time first, as the test
-	// runs of Stream Analytics do. That takes memory for all of them.
+	// all events of an input with TIMESTAMP BY are put in order of their own time
+	// first, as the test runs of Stream Analytics do. That takes memory for all of
+	// them.
 	Policy *Policy
 	// Arrival is that of records of files that do not say theirs, where the
 	// query has no TIMESTAMP BY to go by.
@@ -171,10 +172,15 @@ func (r *Replay) run(ctx context.Context, feeds []feed, offline bool) (ReplayEnd
 }
 
 func (r *Replay) line(plan InputPlan) timeline {
-	if r.Policy != nil {
-		return newTimeline(plan.Timestamp != nil, len(plan.Over) > 0, *r.Policy)
+	own := plan.Timestamp != nil
+	switch {
+	case r.Policy != nil:
+		return newTimeline(own, len(plan.Over) > 0, *r.Policy)
+	case own:
+		return timeline{own: true, sorted: true}
+	default:
+		return newTimeline(false, false, Policy{}) // in the order of arrival already
 	}
-	return timeline{own: plan.Timestamp != nil, sorted: true}
 }
 
 // pump pulls batches for the feed that everything waits for, until all have ended.

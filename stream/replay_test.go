@@ -78,6 +78,31 @@ func lines(text string) iter.Seq2[json.RawMessage, error] {
 	}
 }
 
+// TestReplayArrival: rows by the time of arrival come while a file is read, which
+// may be larger than memory.
+func TestReplayArrival(t *testing.T) {
+	rows := 0
+	r := &Replay{
+		Arrival: trialBase,
+		Program: compileText(t, "SELECT i FROM hub"),
+		Row:     func(OutputPlan, *saql.Row) error { rows++; return nil },
+	}
+	const records = 20 * recordsPerBatch
+	file := func(yield func(json.RawMessage, error) bool) {
+		for i := range records {
+			if behind := i - rows; behind > 2*recordsPerBatch {
+				t.Fatalf("after %d records %d rows are not there", i, behind)
+			}
+			if !yield(json.RawMessage(`{"i":1}`), nil) {
+				return
+			}
+		}
+	}
+	if _, err := r.Records(t.Context(), map[string]iter.Seq2[json.RawMessage, error]{"hub": file}); err != nil || rows != records {
+		t.Errorf("%d rows, %v", rows, err)
+	}
+}
+
 // TestReplayLog replays a part of a log, from one moment to another.
 func TestReplayLog(t *testing.T) {
 	now := trialBase

@@ -53,7 +53,7 @@ configuration says what the inputs are. Windows that are not over give no rows.`
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return g.query(c.Context(), args[0], &f) },
 	}
-	c.Flags().StringArrayVar(&f.inputs, "input", nil, "the events of an input, `ALIAS=FILE`; may be repeated")
+	c.Flags().StringArrayVar(&f.inputs, "input", nil, "the events of an input, `ALIAS=FILE`, - for standard input; may be repeated")
 	c.Flags().StringArrayVar(&f.references, "reference", nil, "the reference data of an input, `ALIAS=FILE`, JSON or CSV; may be repeated")
 	c.Flags().StringVar(&f.functions, "functions", "", "the `DIR` of JavaScript functions; default: the folder functions beside FILE or beside its folder")
 	f.register(c)

@@ -33,8 +33,10 @@ func (g *globals) runQuery(ctx context.Context, file string, f *queryFlags) erro
 	arrivals := false
 	for _, arg := range f.inputs {
 		alias, path, _ := strings.Cut(arg, "=")
-		inputs[alias] = records(path, recordfile.FormatOf(path))
-		arrivals = arrivals || saysArrival(inputs[alias])
+		first, all, stop := peek(records(path, recordfile.FormatOf(path)))
+		defer stop()
+		inputs[alias] = all
+		arrivals = arrivals || saysArrival(first)
 	}
 	policy, err := f.policy(arrivals)
 	if err != nil {
@@ -88,15 +90,18 @@ func reasonOf(d *stream.DeadLetter) string {
 	return where + ": " + d.Reason
 }
 
-// records reads a file anew each time that it is ranged over.
+// records reads a file, standard input for "-".
 func records(path, format string) iter.Seq2[json.RawMessage, error] {
 	return func(yield func(json.RawMessage, error) bool) {
-		file, err := os.Open(path)
-		if err != nil {
-			yield(nil, fmt.Errorf("reading events: %w", err))
-			return
+		file := os.Stdin
+		if path != "-" {
+			var err error
+			if file, err = os.Open(path); err != nil {
+				yield(nil, fmt.Errorf("reading events: %w", err))
+				return
+			}
+			defer file.Close()
 		}
-		defer file.Close()
 		for r, err := range recordfile.Read(file, format) {
 			if err != nil {
 				err = fmt.Errorf("%s: %w", path, err)
@@ -108,13 +113,25 @@ func records(path, format string) iter.Seq2[json.RawMessage, error] {
 	}
 }
 
-// saysArrival looks at the first record.
-func saysArrival(records iter.Seq2[json.RawMessage, error]) bool {
-	for r, err := range records {
-		var first struct{ EventEnqueuedUtcTime any }
-		return err == nil && json.Unmarshal(r, &first) == nil && first.EventEnqueuedUtcTime != nil
+// peek returns the first of some records and all of them, which may be ranged
+// over once: what was read of a pipe is gone.
+func peek(records iter.Seq2[json.RawMessage, error]) (first json.RawMessage, all iter.Seq2[json.RawMessage, error], stop func()) {
+	next, stop := iter.Pull2(records)
+	r, err, ok := next()
+	all = func(yield func(json.RawMessage, error) bool) {
+		for ; ok; r, err, ok = next() {
+			if !yield(r, err) {
+				return
+			}
+		}
 	}
-	return false
+	return r, all, stop
+}
+
+// saysArrival reports that a record tells when it arrived.
+func saysArrival(record json.RawMessage) bool {
+	var r struct{ EventEnqueuedUtcTime any }
+	return json.Unmarshal(record, &r) == nil && r.EventEnqueuedUtcTime != nil
 }
 
 // policy is nil where neither flags nor records ask for one.
