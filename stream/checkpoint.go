@@ -32,6 +32,8 @@ type checkpoint struct {
 	Advanced    saql.Ticks         `json:"advanced"`
 	Muted       *cut               `json:"muted,omitempty"`
 	Next        map[string]Ordinal `json:"next"` // by output: of the row that comes next
+	// Has is by output the highest ordinal that it has: rows behind it were refused.
+	Has map[string]Ordinal `json:"has"`
 
 	state []byte
 }

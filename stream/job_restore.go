@@ -176,6 +176,7 @@ func (s *shard) restore(ctx context.Context, at origin) (behind string, err erro
 	for _, w := range s.writers {
 		if err := s.job.retry(ctx, "reading what an output has", func() (err error) {
 			w.mark, err = w.out.Mark(ctx, w.shard)
+			w.has = w.mark
 			return err
 		}); err != nil {
 			return "", err
@@ -203,7 +204,7 @@ func (s *shard) restore(ctx context.Context, at origin) (behind string, err erro
 // behind returns an output that has less than the checkpoint says.
 func (s *shard) behind(c *checkpoint) string {
 	for _, name := range slices.Sorted(maps.Keys(s.writers)) {
-		if s.writers[name].mark < c.Next[name]-1 {
+		if has, wrote := c.Has[name]; wrote && s.writers[name].has < has {
 			return name
 		}
 	}

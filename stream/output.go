@@ -66,6 +66,7 @@ type writer struct {
 
 	next Ordinal // of the row that comes next
 	mark Ordinal // the highest that is written: rows up to it are made again, and skipped
+	has  Ordinal // the highest that the output has: it may have refused those behind it
 	rows []OutputRow
 	data []byte
 }

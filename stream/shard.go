@@ -359,13 +359,14 @@ func (s *shard) checkpoint(ctx context.Context) error {
 func (s *shard) state() checkpoint {
 	c := checkpoint{
 		Fingerprint: s.fingerprint, Shard: s.index,
-		Done: s.pump.merge.done.event(), Advanced: s.pump.advanced, Muted: s.pump.muted, Next: make(map[string]Ordinal),
+		Done: s.pump.merge.done.event(), Advanced: s.pump.advanced, Muted: s.pump.muted,
+		Next: make(map[string]Ordinal), Has: make(map[string]Ordinal),
 	}
 	for i, f := range s.feeds {
 		c.Feeds = append(c.Feeds, f.checkpoint(s.pump.merge.lanes[i].resume))
 	}
 	for name, w := range s.writers {
-		c.Next[name] = w.next
+		c.Next[name], c.Has[name] = w.next, w.has
 	}
 	return c
 }

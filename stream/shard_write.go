@@ -47,6 +47,9 @@ func (s *shard) writeRows(ctx context.Context, w *writer, rows []OutputRow) erro
 	})
 	var waits errWaits
 	switch half := len(rows) / 2; {
+	case err == nil:
+		w.has = rows[len(rows)-1].Ordinal
+		return nil
 	case !errors.Is(err, ErrRefused), errors.As(err, &waits): // the latter at the end of ctx
 		return err
 	case half > 0:

@@ -1,0 +1,53 @@
+package stream
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/weir-iot/weir/eventlog"
+	logmem "github.com/weir-iot/weir/eventlog/mem"
+	"github.com/weir-iot/weir/telemetry"
+)
+
+// say appends one event.
+func say(t *testing.T, log eventlog.Log, device, body string) {
+	t.Helper()
+	log.Append([]telemetry.Message{{DeviceID: device, Body: []byte(body)}}, func(err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestJobAfterRefusal restarts behind a row that the output refused, the last
+// that there is: the output lacks nothing.
+func TestJobAfterRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := logmem.New(logmem.Options{Partitions: 1})
+		defer log.Close()
+		jt := newJobTest(t, log, "SELECT n INTO out FROM hub")
+		jt.o.DropRefused = true
+		jt.out["out"].set(func(rows []OutputRow) error {
+			for _, r := range rows {
+				if strings.Contains(string(r.Data), `:4}`) {
+					return fmt.Errorf("%w: four", ErrRefused)
+				}
+			}
+			return nil
+		})
+		for _, from := range []int{0, 5, 5} {
+			stop := runJob(t, jt.job(t))
+			fill(t, log, from, 5)
+			time.Sleep(time.Minute)
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := jt.out["out"].rows(); len(got) != 14 {
+			t.Errorf("%d rows, want 4, 5 and 5 again:\n%s", len(got), strings.Join(got, "\n"))
+		}
+	})
+}
