@@ -21,6 +21,7 @@ type Instance struct {
 	inputs    []Emit
 	sink      Sink
 	next      saql.Ticks // no operator has anything to give before
+	now       saql.Ticks // the time of the row or of the window's end that is being processed
 }
 
 // New returns an instance without state. It hands row errors to fail.
@@ -82,6 +83,7 @@ func (i *Instance) Process(input int, row *saql.Row, sink Sink) error {
 			return err
 		}
 	}
+	i.now = row.Time
 	if err := i.inputs[input](row); err != nil {
 		return err
 	}
@@ -100,6 +102,7 @@ func (i *Instance) Advance(watermark saql.Ticks, sink Sink) error {
 func (i *Instance) advance(watermark saql.Ticks) error {
 	for i.next <= watermark {
 		now := i.next
+		i.now = now
 		for at, op := range i.operators {
 			if op == nil {
 				continue

@@ -51,3 +51,36 @@ func TestJobAfterRefusal(t *testing.T) {
 		}
 	})
 }
+
+// TestJobDeadLettersInOrder has a window fail between two bodies that are no
+// rows: dead letters come in the order of time, whether the job was there when
+// they came or read them at once later.
+func TestJobDeadLettersInOrder(t *testing.T) {
+	var runs [2]string
+	for i := range runs {
+		synctest.Test(t, func(t *testing.T) {
+			log := logmem.New(logmem.Options{Partitions: 1})
+			defer log.Close()
+			jt := newJobTest(t, log, "SELECT COUNT(*) AS c INTO out FROM hub GROUP BY TumblingWindow(second, 10) HAVING 1 / (COUNT(*) - 1) > 0")
+			stop := func() error { return nil }
+			if i == 0 {
+				stop = runJob(t, jt.job(t))
+			}
+			for _, body := range []string{`{"n":`, `{"n":1}`, `[1,2`} {
+				say(t, log, "d", body)
+				time.Sleep(15 * time.Second)
+			}
+			if i > 0 {
+				stop = runJob(t, jt.job(t))
+			}
+			time.Sleep(time.Minute)
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+			runs[i] = strings.Join(jt.dead.rows(), "\n")
+		})
+	}
+	if runs[0] != runs[1] || strings.Count(runs[0], "\n") != 2 {
+		t.Errorf("first:\n%s\nthen:\n%s", runs[0], runs[1])
+	}
+}
