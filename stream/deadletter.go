@@ -29,8 +29,10 @@ type DeadLetter struct {
 	Seq       int64     `json:"seq"`
 	Index     int       `json:"index"`
 	Enqueued  time.Time `json:"enqueuedAt,omitzero"`
-	At        string    `json:"at,omitempty"`   // where in the query: line:column
-	Body      []byte    `json:"body,omitempty"` // base64; the first bytes, the log has all
+	At        string    `json:"at,omitempty"` // where in the query: line:column
+	// Body is base64 of the first bytes; the log has all. Of a message of which
+	// several elements are dead letters, the first has it.
+	Body []byte `json:"body,omitempty"`
 }
 
 // maxDeadBody is how much of a body a dead letter keeps.

@@ -178,7 +178,7 @@ func (s *intake) place(e *event, m *telemetry.Message, arrival saql.Ticks) {
 	own, stream, err := s.rows.time(e, m)
 	if err != nil {
 		s.counts.undecoded++
-		e.at, e.dead = s.line.aside(arrival), newDeadLetter(causeTime, err.Error(), m)
+		e.at, e.dead = s.line.aside(arrival), s.rows.letter(m, e.index, causeTime, err.Error())
 		return
 	}
 	if m.EnqueuedAt.IsZero() { // of a file that does not tell
@@ -197,7 +197,7 @@ func (s *intake) place(e *event, m *telemetry.Message, arrival saql.Ticks) {
 	if dropped {
 		s.counts.dropped++
 		e.at = s.line.aside(arrival)
-		e.dead = newDeadLetter(v.String(), fmt.Sprintf("%s: its time is %s, it arrived at %s", v, own, arrival), m)
+		e.dead = s.rows.letter(m, e.index, v.String(), fmt.Sprintf("%s: its time is %s, it arrived at %s", v, own, arrival))
 	}
 }
 

@@ -22,6 +22,7 @@ type rowMaker struct {
 	stream  []byte
 	scratch []saql.Value              // of the payload
 	lines   map[byte]*saql.CSVDecoder // by delimiter
+	first   *DeadLetter               // of the current message
 }
 
 // A columnSource is where a value of a row comes from: a place among what the
@@ -59,6 +60,7 @@ func newRowMaker(plan InputPlan, o IngestOptions, offline bool) *rowMaker {
 
 // add appends the rows of m, and what of it are dead letters.
 func (r *rowMaker) add(events []event, b *block, m *telemetry.Message) []event {
+	r.first = nil
 	text, t, err := r.body.decode(m)
 	if err != nil {
 		return append(events, r.dead(b, m, 0, causeBody, err))
@@ -81,6 +83,7 @@ func (r *rowMaker) add(events []event, b *block, m *telemetry.Message) []event {
 		return nil
 	})
 	if err != nil {
+		r.first = nil
 		return append(events[:first], r.dead(b, m, 0, causeBody, err))
 	}
 	return events
@@ -106,9 +109,20 @@ func (r *rowMaker) made(b *block, m *telemetry.Message, index int) event {
 }
 
 func (r *rowMaker) dead(b *block, m *telemetry.Message, index int, cause string, err error) event {
-	d := newDeadLetter(cause, err.Error(), m)
-	d.Index = index
-	return event{seq: m.Seq, index: index, block: b, dead: d}
+	return event{seq: m.Seq, index: index, block: b, dead: r.letter(m, index, cause, err.Error())}
+}
+
+// letter makes a dead letter of the current message. A message may have as many
+// as it has elements: they do not keep the body each.
+func (r *rowMaker) letter(m *telemetry.Message, index int, cause, reason string) *DeadLetter {
+	if r.first == nil {
+		r.first = newDeadLetter(cause, reason, m)
+		r.first.Index = index
+		return r.first
+	}
+	d := *r.first
+	d.Cause, d.Reason, d.Index, d.Body = cause, reason, index, nil
+	return &d
 }
 
 var errNoTime = errors.New("TIMESTAMP BY gives NULL: the event has no such time")

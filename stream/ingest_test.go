@@ -233,3 +233,25 @@ func TestResumeAnywhere(t *testing.T) {
 		t.Errorf("only %d stops", stopped)
 	}
 }
+
+// TestDeadElementsAreBounded has an array of elements none of which has a time:
+// their dead letters take no more than a small part of a kilobyte each.
+func TestDeadElementsAreBounded(t *testing.T) {
+	p := compileText(t, "SELECT n INTO out FROM hub TIMESTAMP BY t")
+	rows := newRowMaker(p.Inputs()[0], IngestOptions{}, false)
+	in := newIntake(rows, newTimeline(true, false, DefaultPolicy()), 1_000_000, resume{after: -1})
+	for seq := range int64(2) {
+		body := "[" + strings.Repeat(`{"n":1},`, 9_999) + `{"n":1}]`
+		in.add([]telemetry.Message{{Body: []byte(body), Seq: seq, EnqueuedAt: time.Unix(1_700_000_000, 0)}})
+	}
+	bodies := 0
+	for i, e := range in.pending {
+		if e.dead == nil || e.dead.Index != i%10_000 || e.dead.Seq != int64(i/10_000) {
+			t.Fatalf("event %d: %+v", i, e.dead)
+		}
+		bodies += len(e.dead.Body)
+	}
+	if len(in.pending) != 20_000 || bodies != 2*maxDeadBody {
+		t.Errorf("%d dead letters keep %d bytes", len(in.pending), bodies)
+	}
+}

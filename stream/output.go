@@ -84,13 +84,17 @@ func (w *writer) add(output int, row *saql.Row, limit int) (full bool) {
 	return len(w.data) >= limit
 }
 
-// addJSON takes a row that is encoded already.
-func (w *writer) addJSON(at saql.Ticks, data []byte) {
+// addJSON takes a row that is encoded already, as add does.
+func (w *writer) addJSON(at saql.Ticks, data []byte, limit int) (full bool) {
 	o := w.next
 	w.next++
-	if o > w.mark {
-		w.rows = append(w.rows, OutputRow{o, at, data})
+	if o <= w.mark {
+		return false
 	}
+	n := len(w.data)
+	w.data = append(w.data, data...)
+	w.rows = append(w.rows, OutputRow{o, at, w.data[n:len(w.data):len(w.data)]})
+	return len(w.data) >= limit
 }
 
 func (w *writer) written() {

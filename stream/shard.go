@@ -292,7 +292,7 @@ func (s *shard) deadEvent(input int, e *event) error {
 }
 
 func (s *shard) failed(e *RowError) error {
-	return s.deadLetter(s.pump.row.Time, deadRow(e))
+	return s.deadLetter(s.pump.instance.now, deadRow(e))
 }
 
 // deadLetter keeps what cannot be used, or ends the job.
@@ -311,7 +311,9 @@ func (s *shard) deadLetter(at saql.Ticks, d *DeadLetter) error {
 		if err != nil {
 			return err
 		}
-		s.dead.addJSON(at, data)
+		if s.dead.addJSON(at, data, s.job.o.BatchBytes) {
+			return s.writeTo(s.ctx, s.dead)
+		}
 	}
 	return nil
 }
