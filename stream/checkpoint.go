@@ -155,6 +155,16 @@ func (s *checkpoints) load(ctx context.Context) (all []*checkpoint, err error) {
 	return all, nil
 }
 
+// mine finds out whether a checkpoint that another one seems to have replaced is
+// there: a try before may have succeeded and yet returned an error.
+func (s *checkpoints) mine(ctx context.Context, number int64, data []byte, changed error) (blob.Version, error) {
+	there, version, err := blob.Read(ctx, s.bucket, s.object(number))
+	if err != nil || !bytes.Equal(there, data) {
+		return blob.Absent, changed
+	}
+	return version, nil
+}
+
 // save makes c the newest. It fails with blob.ErrChanged if somebody else runs
 // the shard.
 func (s *checkpoints) save(ctx context.Context, c *checkpoint) error {
@@ -165,6 +175,9 @@ func (s *checkpoints) save(ctx context.Context, c *checkpoint) error {
 	}
 	failpoint.Hit("job/before-swap")
 	version, err := s.bucket.Swap(ctx, s.object(c.Number), s.versions[c.Number%2], bytes.NewReader(data))
+	if errors.Is(err, blob.ErrChanged) {
+		version, err = s.mine(ctx, c.Number, data, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,16 @@
 package stream
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/weir-iot/weir/blob"
 	"github.com/weir-iot/weir/eventlog"
 	logmem "github.com/weir-iot/weir/eventlog/mem"
 	"github.com/weir-iot/weir/telemetry"
@@ -83,4 +87,41 @@ func TestJobDeadLettersInOrder(t *testing.T) {
 	if runs[0] != runs[1] || strings.Count(runs[0], "\n") != 2 {
 		t.Errorf("first:\n%s\nthen:\n%s", runs[0], runs[1])
 	}
+}
+
+// lostAnswer swaps, and loses the answer of the first swap of a checkpoint.
+type lostAnswer struct {
+	blob.Bucket
+	lost bool
+}
+
+func (b *lostAnswer) Swap(ctx context.Context, name string, old blob.Version, r io.Reader) (blob.Version, error) {
+	version, err := b.Bucket.Swap(ctx, name, old, r)
+	if strings.Contains(name, "/state/") && !b.lost {
+		b.lost = true
+		return blob.Absent, errors.New("connection reset")
+	}
+	return version, err
+}
+
+// TestJobCheckpointAnswerLost goes on where a checkpoint was saved, but the
+// answer did not come.
+func TestJobCheckpointAnswerLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := logmem.New(logmem.Options{Partitions: 1})
+		defer log.Close()
+		jt := newJobTest(t, log, "SELECT n INTO out FROM hub")
+		bucket := &lostAnswer{Bucket: jt.bucket}
+		jt.bucket = bucket
+		for i := range 2 {
+			stop := runJob(t, jt.job(t))
+			fill(t, log, 60*i, 60)
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := jt.out["out"].rows(); !bucket.lost || len(got) != 120 {
+			t.Errorf("%d rows", len(got))
+		}
+	})
 }
