@@ -42,18 +42,10 @@ func (m *Jobs) Apply(ctx context.Context, c JobConfig) (Applied, error) {
 	if _, err := m.runner(c, p); err != nil {
 		return Applied{}, err
 	}
-	m.mu.Lock()
-	e, known := m.entries[c.Name]
-	if m.ctx == nil {
-		m.mu.Unlock()
-		return Applied{}, errNotUp
+	e, known, err := m.claim(c.Name)
+	if err != nil {
+		return Applied{}, err
 	}
-	if !known {
-		e = &jobEntry{state: JobStopped}
-		m.entries[c.Name] = e
-	}
-	m.mu.Unlock()
-	e.change.Lock()
 	defer e.change.Unlock()
 	applied, err := m.replace(ctx, e, c, p)
 	if err != nil && !known {
@@ -63,6 +55,28 @@ func (m *Jobs) Apply(ctx context.Context, c JobConfig) (Applied, error) {
 	}
 	applied.Created = !known
 	return applied, err
+}
+
+// claim returns the job of that name, or makes it, locked for a change.
+func (m *Jobs) claim(name string) (e *jobEntry, known bool, err error) {
+	for {
+		m.mu.Lock()
+		if m.ctx == nil {
+			m.mu.Unlock()
+			return nil, false, errNotUp
+		}
+		if e, known = m.entries[name]; !known {
+			e = &jobEntry{state: JobStopped}
+			e.change.Lock()
+			m.entries[name] = e
+			m.mu.Unlock()
+			return e, false, nil
+		}
+		m.mu.Unlock()
+		if e, err = m.entry(name); err == nil {
+			return e, true, nil
+		} // it was removed while we waited for it
+	}
 }
 
 // replace brings e to a new version, or back to the old one.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -320,6 +321,41 @@ func TestJobsStopStartRemove(t *testing.T) {
 			if !errors.Is(err, ErrNoJob) {
 				t.Errorf("after the removal: %v", err)
 			}
+		}
+	})
+}
+
+// TestApplyWhileRemoved has an Apply wait while the job is removed: it makes the
+// job anew, and lists it.
+func TestApplyWhileRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		jt := newJobsTest(t, 1)
+		jt.start(t)
+		jt.apply(t, passN)
+		e, err := jt.entry("j") // as a Remove begins
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			_, err := jt.Apply(t.Context(), jobConfig(passN))
+			ended <- err
+		}()
+		for range 1000 { // Apply finds the old entry
+			runtime.Gosched()
+		}
+		_ = jt.halt(e)
+		jt.mu.Lock()
+		delete(jt.entries, "j")
+		jt.mu.Unlock()
+		e.change.Unlock()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		fill(t, jt.log, 0, 20)
+		time.Sleep(time.Minute)
+		if s, err := jt.Job("j"); err != nil || s.State != JobRunning || len(jt.out.rows()) != 20 {
+			t.Errorf("%v, %s, %d rows", err, s.State, len(jt.out.rows()))
 		}
 	})
 }
