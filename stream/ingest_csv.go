@@ -32,6 +32,7 @@ func (r *rowMaker) csv(events []event, b *block, m *telemetry.Message, text []by
 		return nil
 	})
 	if err != nil {
+		r.first = nil
 		return append(events[:first], r.dead(b, m, 0, causeBody, err))
 	}
 	return events

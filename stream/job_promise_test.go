@@ -116,6 +116,7 @@ func TestJobCheckpointAnswerLost(t *testing.T) {
 		for i := range 2 {
 			stop := runJob(t, jt.job(t))
 			fill(t, log, 60*i, 60)
+			time.Sleep(time.Minute)
 			if err := stop(); err != nil {
 				t.Fatal(err)
 			}
