@@ -65,7 +65,7 @@ func (m *Jobs) claim(name string) (e *jobEntry, known bool, err error) {
 			m.mu.Unlock()
 			return nil, false, errNotUp
 		}
-		if e, known = m.entries[name]; !known {
+		if _, known = m.entries[name]; !known {
 			e = &jobEntry{state: JobStopped}
 			e.change.Lock()
 			m.entries[name] = e
