@@ -53,12 +53,14 @@ func Compile(s *saql.Script, env Environment) (*Program, error) {
 
 // A compiler makes one Program.
 type compiler struct {
-	env     Environment
-	tables  []*saql.CreateTable
-	steps   map[string]step // by name in lower case
-	inputs  []*inputPlan
-	nodes   []*node
-	outputs []OutputPlan
+	env    Environment
+	tables []*saql.CreateTable
+	steps  map[string]step // by name in lower case
+	// references are the steps that select from reference data.
+	references map[string]*reference
+	inputs     []*inputPlan
+	nodes      []*node
+	outputs    []OutputPlan
 }
 
 // A step is a compiled query: the rows that a node gives.
@@ -84,13 +86,19 @@ func (c *compiler) script(s *saql.Script) error {
 	}
 	for _, st := range s.Steps {
 		key := strings.ToLower(st.Name.Text)
-		if _, twice := c.steps[key]; twice {
+		if _, twice := c.steps[key]; twice || c.references[key] != nil {
 			return saql.Errorf(st.Name.At, "there are two steps %s", st.Name.Text)
 		}
 		if into := into(st.Query); into != nil {
 			err := saql.Errorf(into.At, "INTO in a step of WITH")
 			err.Hint = "write SELECT … INTO after the steps"
 			return err
+		}
+		if done, err := c.referenceStep(st); done || err != nil {
+			if err != nil {
+				return err
+			}
+			continue
 		}
 		compiled, err := c.query(st.Query)
 		if err != nil {

@@ -77,13 +77,13 @@ func (c *compiler) onlyInputs(s saql.Source) error {
 
 // stream compiles an input that is a stream. Sources that read it alike share it.
 func (c *compiler) stream(s saql.Source) (*inputPlan, error) {
-	alias, declared, err := c.input(s.Name)
-	if err != nil {
-		return nil, err
-	}
-	if declared.Reference != nil {
+	if c.reference(s) != nil {
 		err := saql.Errorf(s.At, "%s is reference data, which is no stream", s.Name.Text)
 		err.Hint = "read a stream and JOIN " + s.Name.Text
+		return nil, err
+	}
+	alias, _, err := c.input(s.Name)
+	if err != nil {
 		return nil, err
 	}
 	in := &inputPlan{InputPlan: InputPlan{Alias: alias}, implicit: c.env.Implicit}

@@ -13,16 +13,27 @@ type ReferenceTable interface {
 	At(t saql.Ticks) []*saql.Record
 }
 
-// reference returns the table of a source that is reference data, nil if it is none.
-func (c *compiler) reference(s saql.Source) ReferenceTable {
-	if _, isStep := c.steps[strings.ToLower(s.Name.Text)]; isStep || s.Query != nil {
+// A reference is reference data as JOIN reads it: a table behind the steps of
+// WITH that select from it.
+type reference struct {
+	table ReferenceTable
+	steps []*referenceStep
+}
+
+// reference returns what a source is that is reference data, nil if it is none.
+func (c *compiler) reference(s saql.Source) *reference {
+	key := strings.ToLower(s.Name.Text)
+	if _, isStep := c.steps[key]; isStep || s.Query != nil {
 		return nil
 	}
-	_, declared, err := c.input(s.Name)
-	if err != nil {
-		return nil // that of a stream is reported
+	if r := c.references[key]; r != nil {
+		return r
 	}
-	return declared.Reference
+	_, declared, err := c.input(s.Name)
+	if err != nil || declared.Reference == nil {
+		return nil // an error is reported as that of a stream
+	}
+	return &reference{table: declared.Reference}
 }
 
 // A tableRelation is reference data: each of its rows is one value, the record.
@@ -36,7 +47,7 @@ func (r tableRelation) star() []starColumn {
 
 // referenceJoin compiles a JOIN with reference data. Keys find the rows of the
 // table; without any, each row of the stream is compared with all of them.
-func (c *compiler) referenceJoin(sc *scope, left *node, j *saql.Join, table ReferenceTable, calls []*saql.Call) (*scope, *node, error) {
+func (c *compiler) referenceJoin(sc *scope, left *node, j *saql.Join, table *reference, calls []*saql.Call) (*scope, *node, error) {
 	if len(calls) > 0 {
 		return nil, nil, saql.Errorf(calls[0].At, "%s of reference data, which has no time", calls[0].Name)
 	}
@@ -68,7 +79,7 @@ func (c *compiler) referenceJoin(sc *scope, left *node, j *saql.Join, table Refe
 type referenceJoiner struct {
 	stateless
 	on     *onClause
-	table  ReferenceTable
+	data   *reference
 	outer  bool
 	layout *layout
 	fail   Failure
@@ -82,15 +93,15 @@ type referenceJoiner struct {
 // A tableRow is what a layout copies of a row of a table.
 type tableRow []saql.Value
 
-func newReferenceJoin(on *onClause, table ReferenceTable, outer bool, l *layout, fail Failure) *referenceJoiner {
+func newReferenceJoin(on *onClause, data *reference, outer bool, l *layout, fail Failure) *referenceJoiner {
 	return &referenceJoiner{
-		on: on, table: table, outer: outer, layout: l, fail: fail,
+		on: on, data: data, outer: outer, layout: l, fail: fail,
 		row: saql.Row{Values: make([]saql.Value, l.width())},
 	}
 }
 
 func (o *referenceJoiner) Process(_ int, row *saql.Row, emit Emit) error {
-	o.load(o.table.At(row.Time))
+	o.load(o.data.table.At(row.Time))
 	hasKey, err := o.keyOf(o.on.left, row)
 	if err != nil {
 		return failed(o.fail, err, row.Key)
@@ -158,6 +169,9 @@ func (o *referenceJoiner) load(version []*saql.Record) {
 	o.version, o.index = version, make(map[string][]tableRow, len(version))
 	for _, rec := range version {
 		row := saql.Row{Values: []saql.Value{saql.RecordValue(rec)}}
+		if !o.data.selects(&row) {
+			continue
+		}
 		hasKey, err := o.keyOf(o.on.right, &row)
 		if err != nil || !hasKey {
 			continue // a key that cannot be computed equals nothing
