@@ -16,8 +16,9 @@ type ReferenceTable interface {
 // A reference is reference data as JOIN reads it: a table behind the steps of
 // WITH that select from it.
 type reference struct {
-	table ReferenceTable
-	steps []*referenceStep
+	table   ReferenceTable
+	steps   []*referenceStep
+	columns *projection // what the last step gives; nil: anything
 }
 
 // reference returns what a source is that is reference data, nil if it is none.
@@ -37,9 +38,18 @@ func (c *compiler) reference(s saql.Source) *reference {
 }
 
 // A tableRelation is reference data: each of its rows is one value, the record.
-type tableRelation struct{ name string }
+type tableRelation struct {
+	name    string
+	columns *projection
+}
 
-func (tableRelation) has(string) presence         { return possible }
+func (r tableRelation) has(name string) presence {
+	if r.columns == nil {
+		return possible
+	}
+	return r.columns.has(name)
+}
+
 func (tableRelation) column(path []saql.Name) ref { return ref{}.in(path) }
 func (r tableRelation) star() []starColumn {
 	return []starColumn{{saql.SchemaColumn{Name: r.name, Spread: true}, ref{}}}
@@ -58,7 +68,7 @@ func (c *compiler) referenceJoin(sc *scope, left *node, j *saql.Join, table *ref
 	if sc.source(name) != nil {
 		return nil, nil, sameAlias(j.Source)
 	}
-	right := &scope{sources: []source{{name: name, rel: tableRelation{name}}}}
+	right := &scope{sources: []source{{name: name, rel: tableRelation{name, table.columns}}}}
 	l := &layout{}
 	joined := sc.through(l, 0)
 	joined.sources = append(joined.sources, right.through(l, 1).sources...)

@@ -36,7 +36,7 @@ func (c *compiler) referenceStep(st *saql.Step) (bool, error) {
 		return false, saql.Errorf(calls[0][0].At, "%s of reference data, which has no time", calls[0][0].Name)
 	}
 	name := entryName(s.From, 0)
-	sc := &scope{sources: []source{{name: name, rel: tableRelation{name}}}, special: timeless}
+	sc := &scope{sources: []source{{name: name, rel: tableRelation{name, data.columns}}}, special: timeless}
 	where, err := c.condition(sc, s.Where)
 	if err != nil {
 		return false, err
@@ -51,7 +51,7 @@ func (c *compiler) referenceStep(st *saql.Step) (bool, error) {
 	if c.references == nil {
 		c.references = make(map[string]*reference)
 	}
-	c.references[strings.ToLower(st.Name.Text)] = &reference{data.table, append(data.steps[:len(data.steps):len(data.steps)], step)}
+	c.references[strings.ToLower(st.Name.Text)] = &reference{data.table, append(data.steps[:len(data.steps):len(data.steps)], step), p}
 	return true, nil
 }
 
