@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +126,66 @@ func TestJobCheckpointAnswerLost(t *testing.T) {
 		}
 		if got := jt.out["out"].rows(); !bucket.lost || len(got) != 120 {
 			t.Errorf("%d rows", len(got))
+		}
+	})
+}
+
+// failingLog fails to be read while broken.
+type failingLog struct {
+	eventlog.Log
+	broken *atomic.Bool
+}
+
+func (l failingLog) Read(ctx context.Context, from, until eventlog.Positions) iter.Seq2[eventlog.Batch, error] {
+	return func(yield func(eventlog.Batch, error) bool) {
+		for b, err := range l.Log.Read(ctx, from, until) {
+			if l.broken.Load() {
+				b, err = eventlog.Batch{}, errors.New("a bad sector")
+			}
+			if !yield(b, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// TestJobShowsWhatFails shows an output that fails as long as it does, whatever
+// the other outputs and shards do, logs it once, and nothing once all is well.
+func TestJobShowsWhatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var broken atomic.Bool
+		log := failingLog{logmem.New(logmem.Options{Partitions: 3}), &broken}
+		defer log.Close()
+		jt := newJobTest(t, log, "SELECT n INTO a FROM hub SELECT n INTO b FROM hub WHERE n % 7 = 3")
+		jt.o.CheckpointEvery = time.Second
+		var logged strings.Builder
+		jt.o.Logger = slog.New(slog.NewTextHandler(&logged, nil))
+		fails := errors.New("no connection")
+		jt.out["b"].set(func([]OutputRow) error { return fails })
+		j := jt.job(t)
+		stop := runJob(t, j)
+		for i := range 60 {
+			fill(t, log, i, 1)
+			if i > 10 && !errors.Is(j.Stats().LastError, fails) {
+				t.Fatalf("after %d s the error is %v", i, j.Stats().LastError)
+			}
+		}
+		jt.out["b"].set(nil)
+		broken.Store(true)
+		fill(t, log, 60, 10)
+		if err := j.Stats().LastError; err == nil || !strings.Contains(err.Error(), "bad sector") {
+			t.Errorf("the error is %v", err)
+		}
+		broken.Store(false)
+		time.Sleep(time.Minute)
+		if err := j.Stats().LastError; err != nil {
+			t.Errorf("all is well, yet the error is %v", err)
+		}
+		if n := strings.Count(logged.String(), "no connection"); n != 1 {
+			t.Errorf("logged %d times:\n%s", n, &logged)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
 		}
 	})
 }

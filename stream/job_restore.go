@@ -174,7 +174,7 @@ func (s *shard) findEnds(ctx context.Context) error {
 // are only others, it returns the output that is.
 func (s *shard) restore(ctx context.Context, at origin) (behind string, err error) {
 	for _, w := range s.writers {
-		if err := s.job.retry(ctx, "reading what an output has", func() (err error) {
+		if err := s.retry(ctx, "reading what the output "+w.shard.Output+" has", func() (err error) {
 			w.mark, err = w.out.Mark(ctx, w.shard)
 			w.has = w.mark
 			return err

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -54,7 +53,7 @@ type jobStats struct {
 	made    meter
 	counted int64 // rows in made
 	err     error
-	failing map[string]error // by what failed
+	failing map[attempt]error
 }
 
 type shardStats struct {
@@ -64,6 +63,12 @@ type shardStats struct {
 	mark   saql.Ticks
 	size   int
 	saved  time.Time
+}
+
+// An attempt is what a shard does that may fail for a while.
+type attempt struct {
+	doing string
+	shard int
 }
 
 // A meter counts by second, for the rate of the last ten.
@@ -153,22 +158,37 @@ func (j *jobStats) failed(err error) {
 	j.err = err
 }
 
-// trouble notes a failure and reports whether it is news.
-func (j *jobStats) trouble(doing string, err error) bool {
+// trouble notes a failure and reports whether it is news: no shard failed on the
+// same in the same way.
+func (j *jobStats) trouble(a attempt, err error) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.failing == nil {
-		j.failing = make(map[string]error)
+	news := true
+	for other, old := range j.failing {
+		news = news && (other.doing != a.doing || old.Error() != err.Error())
 	}
-	old := j.failing[doing]
-	j.failing[doing] = err
-	return old == nil || old.Error() != err.Error()
+	if j.failing == nil {
+		j.failing = make(map[attempt]error)
+	}
+	j.failing[a] = err
+	return news
 }
 
-func (j *jobStats) recovered(doing string) {
+func (j *jobStats) recovered(a attempt) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	delete(j.failing, doing)
+	delete(j.failing, a)
+}
+
+// failure is the first of what fails now, by its name.
+func (j *jobStats) failure() error {
+	var first attempt
+	for a := range j.failing {
+		if j.failing[first] == nil || a.doing < first.doing || a.doing == first.doing && a.shard < first.shard {
+			first = a
+		}
+	}
+	return j.failing[first]
 }
 
 func (c *ingestCounts) add(o ingestCounts) {
@@ -213,8 +233,8 @@ func (j *Job) Stats() JobStats {
 	if s.Watermark = instant(mark); !s.Watermark.IsZero() {
 		s.Delay = max(0, now.Sub(s.Watermark))
 	}
-	if doing := slices.Sorted(maps.Keys(t.failing)); s.LastError == nil && len(doing) > 0 {
-		s.LastError = t.failing[doing[0]]
+	if s.LastError == nil {
+		s.LastError = t.failure()
 	}
 	s.Feeds = slices.Clone(s.Feeds)
 	return s

@@ -216,12 +216,16 @@ func (s *shard) pause(ctx context.Context, p pause) {
 func (s *shard) read(ctx context.Context, i int) error {
 	f := s.feeds[i]
 	from := eventlog.Positions{f.partition: s.starts[i]}
+	doing := fmt.Sprintf("reading partition %d of %s", f.partition, s.job.plans[f.input].Alias)
 	for wait := firstWait; ; wait = min(2*wait, longWait) {
 		progress := false
 		err := errEnded
 		for b, readErr := range s.job.logs[f.input].Read(ctx, from, nil) {
 			if err = readErr; err != nil {
 				break
+			}
+			if !progress {
+				s.job.stats.recovered(attempt{doing, s.index})
 			}
 			progress = true
 			if err = s.hand(ctx, i, b); err != nil {
@@ -240,7 +244,7 @@ func (s *shard) read(ctx context.Context, i int) error {
 		if progress {
 			wait = firstWait
 		}
-		s.job.trouble("reading the log", err)
+		s.trouble(doing, err)
 		if !sleep(ctx, wait) {
 			return nil
 		}
@@ -337,12 +341,12 @@ func (s *shard) checkpoint(ctx context.Context) error {
 	failpoint.Hit("job/checkpoint")
 	for _, name := range slices.Sorted(maps.Keys(s.writers)) {
 		w := s.writers[name]
-		if err := s.job.retry(ctx, "flushing an output", func() error { return w.out.Flush(ctx) }); err != nil {
+		if err := s.retry(ctx, "flushing the output "+w.shard.Output, func() error { return w.out.Flush(ctx) }); err != nil {
 			return err
 		}
 	}
 	c.state = s.pump.instance.Snapshot(nil)
-	err := s.job.retry(ctx, "saving a checkpoint", func() error { return s.checkpoints.save(ctx, &c) })
+	err := s.retry(ctx, "saving a checkpoint", func() error { return s.checkpoints.save(ctx, &c) })
 	if errors.Is(err, blob.ErrChanged) {
 		return ErrTakenOver
 	}

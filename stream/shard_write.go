@@ -38,7 +38,7 @@ func (s *shard) writeTo(ctx context.Context, w *writer) error {
 // writeRows writes rows until the output has them. What it refuses for good is
 // found by halving.
 func (s *shard) writeRows(ctx context.Context, w *writer, rows []OutputRow) error {
-	err := s.job.retry(ctx, "writing to the output "+w.shard.Output, func() error {
+	err := s.retry(ctx, "writing to the output "+w.shard.Output, func() error {
 		err := w.out.Write(ctx, w.shard, rows)
 		if errors.Is(err, ErrRefused) && len(rows) == 1 && !s.job.o.DropRefused {
 			return errWaits{err}
@@ -83,16 +83,16 @@ func (s *shard) refused(ctx context.Context, w *writer, row OutputRow, why error
 	at := w.shard
 	at.Output = deadOutput + "-" + at.Output
 	row.Data = data
-	return s.job.retry(ctx, "writing dead letters", func() error { return s.job.o.Dead.Write(ctx, at, []OutputRow{row}) })
+	return s.retry(ctx, "writing dead letters", func() error { return s.job.o.Dead.Write(ctx, at, []OutputRow{row}) })
 }
 
 // retry runs f until it succeeds, with waits that grow; it gives up when ctx
 // ends or when another try cannot help.
-func (j *Job) retry(ctx context.Context, doing string, f func() error) error {
+func (s *shard) retry(ctx context.Context, doing string, f func() error) error {
 	for wait := firstWait; ; wait = min(2*wait, longWait) {
 		err := f()
 		if err == nil {
-			j.stats.recovered(doing)
+			s.job.stats.recovered(attempt{doing, s.index})
 			return nil
 		}
 		var waits errWaits
@@ -103,7 +103,7 @@ func (j *Job) retry(ctx context.Context, doing string, f func() error) error {
 		if final || ctx.Err() != nil {
 			return err
 		}
-		j.trouble(doing, err)
+		s.trouble(doing, err)
 		if !sleep(ctx, jitter(wait)) {
 			return err
 		}
@@ -111,8 +111,8 @@ func (j *Job) retry(ctx context.Context, doing string, f func() error) error {
 }
 
 // trouble shows an error that is tried again; one that repeats is logged once.
-func (j *Job) trouble(doing string, err error) {
-	if j.stats.trouble(doing, err) {
-		j.o.Logger.Error(doing+" failed, will try again", "job", j.o.Name, "error", err)
+func (s *shard) trouble(doing string, err error) {
+	if s.job.stats.trouble(attempt{doing, s.index}, err) {
+		s.job.o.Logger.Error(doing+" failed, will try again", "job", s.job.o.Name, "error", err)
 	}
 }
