@@ -26,6 +26,7 @@ import (
 type checkpoint struct {
 	Number      int64              `json:"number"` // grows by one
 	Fingerprint string             `json:"fingerprint"`
+	Version     string             `json:"version"` // of the job that makes the rows behind it
 	Shard       int                `json:"shard"`
 	Feeds       []checkpointFeed   `json:"feeds"` // by rank
 	Done        checkpointEvent    `json:"done"`  // all events up to it are processed

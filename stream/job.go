@@ -18,6 +18,9 @@ import (
 type JobOptions struct {
 	Name    string
 	Program *Program
+	// Version is another one where the rows may be others: the state may go on, but
+	// ordinals behind it do not mean the same rows.
+	Version string
 	Inputs  map[string]eventlog.Reader // by alias, in any case
 	Outputs map[string]Output          // by alias, in any case
 	// Dead takes dead letters as rows, see DeadLetter; nil: they are counted only.

@@ -23,8 +23,9 @@ type generation struct {
 	Number      int      `json:"number"`
 	Life        string   `json:"life"` // random: that of a job which was removed and made again is another
 	Fingerprint string   `json:"fingerprint"`
-	Keeps       bool     `json:"keeps"`  // operators keep state
-	Starts      []origin `json:"starts"` // by shard: where it begins without a checkpoint
+	Version     string   `json:"version"` // of the job that began it
+	Keeps       bool     `json:"keeps"`   // operators keep state
+	Starts      []origin `json:"starts"`  // by shard: where it begins without a checkpoint
 }
 
 // id names the generation among all that outputs ever see.
@@ -61,12 +62,13 @@ func loadGeneration(ctx context.Context, b blob.Bucket, job string) (*generation
 
 // beginGeneration makes the next generation the job's. The state of older ones
 // goes once it is no more the newest.
-func beginGeneration(ctx context.Context, b blob.Bucket, job string, p *Program, starts []origin) (*generation, error) {
+func (j *Job) beginGeneration(ctx context.Context, starts []origin) (*generation, error) {
+	b, job, p := j.o.Bucket, j.o.Name, j.o.Program
 	old, version, err := loadGeneration(ctx, b, job)
 	if err != nil {
 		return nil, err
 	}
-	g := &generation{Life: rand.Text()[:8], Fingerprint: p.Fingerprint(), Keeps: p.keeps(), Starts: starts}
+	g := &generation{Life: rand.Text()[:8], Fingerprint: p.Fingerprint(), Version: j.o.Version, Keeps: p.keeps(), Starts: starts}
 	if old != nil {
 		g.Number = old.Number + 1
 	}
@@ -97,7 +99,7 @@ func (j *Job) beginAnew(ctx context.Context, at origin) error {
 	if err != nil {
 		return err
 	}
-	_, err = beginGeneration(ctx, j.o.Bucket, j.o.Name, j.o.Program, slices.Repeat([]origin{at}, len(plans)))
+	_, err = j.beginGeneration(ctx, slices.Repeat([]origin{at}, len(plans)))
 	return err
 }
 
@@ -148,6 +150,35 @@ func (j *Job) restore(ctx context.Context, plans [][]feedPlan) (*generation, []*
 		j.require(i, s.durable)
 	}
 	return gen, shards, nil
+}
+
+// unsaved reports whether outputs have rows behind the newest checkpoints that
+// another version made: nobody can tell which of ours they are.
+func (j *Job) unsaved(ctx context.Context, g *generation, plans [][]feedPlan) (bool, error) {
+	for i, feeds := range plans {
+		s := j.newShard(g, i, feeds)
+		all, err := s.checkpoints.load(ctx)
+		if err != nil {
+			return false, err
+		}
+		newest := &checkpoint{Version: g.Version}
+		if len(all) > 0 {
+			newest = all[0]
+		}
+		if newest.Version == j.o.Version {
+			continue
+		}
+		for name, w := range s.writers {
+			mark, err := w.out.Mark(ctx, w.shard)
+			if err != nil {
+				return false, err
+			}
+			if has, wrote := newest.Has[name]; wrote && mark > has || !wrote && mark > None {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // findEnds asks the logs for their newest records: a position that cannot be
@@ -239,7 +270,9 @@ func (s *shard) from(c *checkpoint, at origin) error {
 		w.next = c.Next[name]
 	}
 	s.durable = s.positions()
+	s.version = c.Version
 	s.saved = s.state()
+	s.saved.Version = c.Version
 	return nil
 }
 

@@ -3,6 +3,8 @@ package stream
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,6 +54,14 @@ type JobConfig struct {
 	Name     string      `json:"name"`
 	Query    string      `json:"query"` // the text of the .asaql file
 	Settings JobSettings `json:"settings"`
+}
+
+// version is another one where the rows may be others.
+func (c *JobConfig) version() string {
+	s := c.Settings
+	s.From = "" // of no rows once there are some
+	h := sha256.Sum256(fmt.Appendf(nil, "%q %+v", c.Query, s))
+	return hex.EncodeToString(h[:8])
 }
 
 // JobSettings are the settings of a job beside its query.
@@ -298,7 +308,7 @@ func (m *Jobs) job(c JobConfig, p *Program) (*Job, error) {
 		return nil, err
 	}
 	o := JobOptions{
-		Name: c.Name, Program: p, Inputs: m.o.Inputs, Outputs: m.o.Outputs, Dead: m.o.Dead, Bucket: m.o.Bucket,
+		Name: c.Name, Program: p, Version: c.version(), Inputs: m.o.Inputs, Outputs: m.o.Outputs, Dead: m.o.Dead, Bucket: m.o.Bucket,
 		Policy: s.Policy, Ingest: IngestOptions{BoolAsBigint: s.Level == "1.0" || s.Level == "1.1"},
 		StopOnError: s.StopOnError, DropRefused: s.DropRefused, From: from, Logger: m.o.Logger, Now: m.o.Now,
 	}

@@ -128,25 +128,33 @@ func (m *Jobs) takeOver(ctx context.Context, c JobConfig, p *Program) (Applied, 
 		return Applied{}, err
 	}
 	plans, err := j.feedPlans(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return Applied{}, err
-	case g == nil:
-		return Applied{How: Started, Detail: "a new job, from " + cmp.Or(c.Settings.From, "oldest")}, nil
-	case g.Fingerprint == p.Fingerprint() && len(g.Starts) == len(plans):
-		return Applied{How: Continued, Detail: "the query keeps the same state: it goes on from the old version's checkpoint"}, nil
 	}
-	reach := p.Reach()
+	if g == nil {
+		return Applied{How: Started, Detail: "a new job, from " + cmp.Or(c.Settings.From, "oldest")}, nil
+	}
+	reach, why := p.Reach(), "the query keeps another state"
+	if g.Fingerprint == p.Fingerprint() && len(g.Starts) == len(plans) {
+		unsaved, err := j.unsaved(ctx, g, plans)
+		if err != nil {
+			return Applied{}, err
+		}
+		if !unsaved {
+			return Applied{How: Continued, Detail: "the query keeps the same state: it goes on from the old version's checkpoint"}, nil
+		}
+		why = "the old version ended without a last checkpoint: rows since then come again"
+	}
 	starts, err := m.origins(ctx, c.Name, g, len(plans), func(at cut) time.Time { return j.replayFrom(at, reach) })
 	if err != nil {
 		return Applied{}, err
 	}
-	if _, err := beginGeneration(ctx, m.o.Bucket, c.Name, p, starts); err != nil {
+	if _, err := j.beginGeneration(ctx, starts); err != nil {
 		return Applied{}, err
 	}
-	detail := fmt.Sprintf("the query keeps another state: it is built again from the log, %s back", time.Duration(reach)*100)
+	detail := fmt.Sprintf("%s: the state is built again from the log, %s back", why, time.Duration(reach)*100)
 	if reach == 0 {
-		detail = "the query keeps another state, which needs nothing of the past"
+		detail = why + ", and needs nothing of the past"
 	}
 	return Applied{How: Replayed, Detail: detail}, nil
 }

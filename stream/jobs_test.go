@@ -359,3 +359,38 @@ func TestApplyWhileRemoved(t *testing.T) {
 		}
 	})
 }
+
+// TestApplyAfterFailure mends the query of a job that it has stopped: the new
+// version has rows of its own for the events behind the last checkpoint, and
+// none of them is taken for one that the old version has written. After that it
+// goes on as ever, also from a crash.
+func TestApplyAfterFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		jt := newJobsTest(t, 1)
+		jt.start(t)
+		c := jobConfig("SELECT 1 / (20 - n) AS q, n INTO out FROM hub")
+		c.Settings.StopOnError = true
+		if _, err := jt.Apply(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		fill(t, jt.log, 0, 25)
+		if s, _ := jt.Job("j"); s.State != JobFailed || len(jt.out.rows()) != 20 {
+			t.Fatalf("%+v, %d rows", s, len(jt.out.rows()))
+		}
+		c.Query = "SELECT 'mended' AS v, n INTO out FROM hub WHERE n > 18"
+		if a, err := jt.Apply(t.Context(), c); err != nil || a.How != Replayed {
+			t.Errorf("%+v, %v", a, err)
+		}
+		fill(t, jt.log, 25, 5)
+		jt.start(t)
+		fill(t, jt.log, 30, 5)
+		time.Sleep(time.Minute)
+		jt.stop()
+		all := strings.Join(jt.out.rows(), "\n")
+		for n := 19; n < 35; n++ {
+			if strings.Count(all, fmt.Sprintf(`"v":"mended","n":%d}`, n)) != 1 {
+				t.Errorf("%d is not there once:\n%s", n, all)
+			}
+		}
+	})
+}

@@ -28,6 +28,7 @@ type shard struct {
 	job         *Job
 	index       int
 	fingerprint string
+	version     string // of what saved the newest checkpoint
 	feeds       []feedPlan
 	resumes     []resume
 	starts      []eventlog.Position
@@ -54,7 +55,7 @@ const jobLinger = 50 * time.Millisecond
 
 func (j *Job) newShard(g *generation, index int, feeds []feedPlan) *shard {
 	s := &shard{
-		job: j, index: index, fingerprint: g.Fingerprint, feeds: feeds,
+		job: j, index: index, fingerprint: g.Fingerprint, version: g.Version, feeds: feeds,
 		resumes: make([]resume, len(feeds)), starts: make([]eventlog.Position, len(feeds)),
 		pauses: make(chan pause), ends: make([]int64, len(feeds)), writers: make(map[string]*writer),
 		checkpoints: newCheckpoints(j.o.Bucket, j.o.Name, g.Number, index),
@@ -119,6 +120,11 @@ func (s *shard) loop(ctx context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTimeout, cancel) })()
 	s.ctx = working
+	if s.version != s.job.o.Version { // before there are rows of ours
+		if err := s.checkpoint(working); err != nil {
+			return err
+		}
+	}
 	for {
 		feed, err := s.pump.drain()
 		if err != nil {
@@ -364,7 +370,7 @@ func (s *shard) checkpoint(ctx context.Context) error {
 // state is the checkpoint of this moment, less the instance's state.
 func (s *shard) state() checkpoint {
 	c := checkpoint{
-		Fingerprint: s.fingerprint, Shard: s.index,
+		Fingerprint: s.fingerprint, Version: s.job.o.Version, Shard: s.index,
 		Done: s.pump.merge.done.event(), Advanced: s.pump.advanced, Muted: s.pump.muted,
 		Next: make(map[string]Ordinal), Has: make(map[string]Ordinal),
 	}
