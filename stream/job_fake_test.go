@@ -21,7 +21,8 @@ import (
 type memOutput struct {
 	mu      sync.Mutex
 	writes  []memWrite
-	flushed int // of writes
+	flushed int   // of writes
+	began   []int // rows that were there when a run asked for a mark
 	hook    func(rows []OutputRow) error
 }
 
@@ -34,12 +35,14 @@ type memWrite struct {
 func (o *memOutput) Mark(_ context.Context, shard Shard) (Ordinal, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	mark := None
+	mark, rows := None, 0
 	for _, w := range o.writes {
+		rows += len(w.rows)
 		if w.shard == shard {
 			mark = max(mark, w.mark)
 		}
 	}
+	o.began = append(o.began, rows)
 	return mark, nil
 }
 
@@ -78,6 +81,13 @@ func (o *memOutput) set(hook func([]OutputRow) error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.hook = hook
+}
+
+// begins returns how many rows were there at each question for a mark so far.
+func (o *memOutput) begins() []int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.began)
 }
 
 // rows returns what was written: of each shard in order, shards one after the

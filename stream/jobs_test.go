@@ -116,6 +116,7 @@ func TestApply(t *testing.T) {
 					synctest.Wait()
 					before, _ := jt.Job("j")
 					marks = append(marks, before.Stats.Watermark)
+					asked := len(jt.out.begins())
 					if a := jt.apply(t, v.query); a.How != v.how || a.Created != (i == 0) {
 						t.Errorf("version %d: %+v, want %s", i, a, v.how)
 					}
@@ -123,7 +124,12 @@ func TestApply(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					ends = append(ends, len(jt.out.rows()))
+					synctest.Wait()
+					end := len(jt.out.rows())
+					if v.how != Unchanged {
+						end = jt.out.begins()[asked] // the new version may have written since
+					}
+					ends = append(ends, end)
 					programs = append(programs, status.Program)
 					fill(t, jt.log, 45*i, 45)
 				}
