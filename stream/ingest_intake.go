@@ -119,10 +119,18 @@ func newIntake(rows *rowMaker, line timeline, limit int, at resume) *intake {
 	return s
 }
 
-// add takes a batch of the log; nothing of it is used afterwards.
-func (s *intake) add(msgs []telemetry.Message) {
+// Bounds of a block. A message may unpack to a thousand times its size, so it is
+// what comes out of a batch that is bounded.
+const (
+	maxBlockText   = 2 << 20 // bytes
+	maxBlockEvents = 1 << 16
+)
+
+// add takes a batch of the log, as much of it as goes into one block, and
+// returns the rest. Nothing of what it took is used afterwards.
+func (s *intake) add(msgs []telemetry.Message) (rest []telemetry.Message) {
 	if len(msgs) == 0 {
-		return
+		return nil
 	}
 	b := blocks.Get().(*block)
 	b.start = s.at
@@ -131,6 +139,10 @@ func (s *intake) add(msgs []telemetry.Message) {
 	}
 	before := len(s.pending)
 	for i := range msgs {
+		if len(b.arena.text) >= maxBlockText || len(s.pending)-before >= maxBlockEvents {
+			rest = msgs[i:]
+			break
+		}
 		if msgs[i].Seq > s.read {
 			s.message(b, &msgs[i])
 		}
@@ -139,10 +151,11 @@ func (s *intake) add(msgs []telemetry.Message) {
 	n := len(s.pending) - before
 	if n == 0 {
 		b.free()
-		return
+		return rest
 	}
 	b.held, b.left = n, n
 	s.blocks = append(s.blocks, b)
+	return rest
 }
 
 func (s *intake) message(b *block, m *telemetry.Message) {

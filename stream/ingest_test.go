@@ -1,7 +1,10 @@
 package stream
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -253,5 +256,36 @@ func TestDeadElementsAreBounded(t *testing.T) {
 	}
 	if len(in.pending) != 20_000 || bodies != 2*maxDeadBody {
 		t.Errorf("%d dead letters keep %d bytes", len(in.pending), bodies)
+	}
+}
+
+// TestBatchIsBounded has a batch of small messages that unpack to much: it is
+// taken in parts, as many rows in all.
+func TestBatchIsBounded(t *testing.T) {
+	p := compileText(t, "SELECT n INTO out FROM hub")
+	for _, part := range []string{strings.Repeat(" ", 1<<20) + `{"n":1}`, "[" + strings.Repeat(`{"n":1},`, 30_000) + `{"n":1}]`} {
+		in := newIntake(newRowMaker(p.Inputs()[0], IngestOptions{}, false), newTimeline(false, false, Policy{}), math.MaxInt, resume{after: -1})
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		_, _ = w.Write([]byte(part))
+		_ = w.Close()
+		batch := make([]telemetry.Message, 10)
+		for i := range batch {
+			batch[i] = telemetry.Message{Body: packed.Bytes(), Encoding: "gzip", Seq: int64(i), EnqueuedAt: time.Unix(1_700_000_000, 0)}
+		}
+		var r run
+		parts := 0
+		for rest := batch; len(rest) > 0; parts++ {
+			rest = in.add(rest)
+			if err := in.cut(&r); err != nil {
+				t.Fatal(err)
+			}
+			for i := range r.events {
+				r.events[i].block.done()
+			}
+		}
+		if parts != 4 && parts != 5 || in.counts.messages != 10 || in.counts.undecoded != 0 || in.counts.rows%10 != 0 {
+			t.Errorf("%d parts: %+v", parts, in.counts)
+		}
 	}
 }

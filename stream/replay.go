@@ -131,12 +131,13 @@ type replaying struct {
 	sources []*intake
 	next    []func() (eventlog.Batch, error, bool)
 	spare   []*run
+	rest    [][]telemetry.Message // of a batch that is not taken whole yet
 }
 
 func (r *Replay) run(ctx context.Context, feeds []feed, offline bool) (ReplayEnd, error) {
 	s := &replaying{Replay: r}
 	inputs := r.Program.Inputs()
-	s.spare = make([]*run, len(feeds))
+	s.spare, s.rest = make([]*run, len(feeds)), make([][]telemetry.Message, len(feeds))
 	var plans []feedPlan
 	var starts []resume
 	for _, f := range feeds {
@@ -196,17 +197,10 @@ func (s *replaying) pump(ctx context.Context, p *pump) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b, err, ok := s.next[i]()
-		if err != nil {
+		if err := s.take(p, i); err != nil {
 			return err
 		}
 		src := s.sources[i]
-		if ok {
-			src.add(b.Messages)
-			src.through(b.Through)
-		} else {
-			s.ended(p, i)
-		}
 		r := s.spare[i]
 		if r == nil {
 			r = new(run)
@@ -216,6 +210,26 @@ func (s *replaying) pump(ctx context.Context, p *pump) error {
 		}
 		s.spare[i] = p.merge.put(i, r)
 	}
+}
+
+// take adds to a feed what its newest batch has, or the next one, or its end.
+func (s *replaying) take(p *pump, feed int) error {
+	src := s.sources[feed]
+	if rest := s.rest[feed]; len(rest) > 0 {
+		s.rest[feed] = src.add(rest)
+		return nil
+	}
+	b, err, ok := s.next[feed]()
+	if err != nil {
+		return err
+	}
+	if !ok {
+		s.ended(p, feed)
+		return nil
+	}
+	s.rest[feed] = src.add(b.Messages)
+	src.through(b.Through)
+	return nil
 }
 
 // ended lets all events of a feed pass that has no more of them.

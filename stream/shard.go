@@ -262,18 +262,27 @@ func (s *shard) read(ctx context.Context, i int) error {
 
 func (s *shard) hand(ctx context.Context, i int, b eventlog.Batch) error {
 	in := s.intakes[i]
-	in.add(b.Messages)
+	for rest := in.add(b.Messages); len(rest) > 0; rest = in.add(rest) {
+		if err := s.send(ctx, i); err != nil {
+			return err
+		}
+	}
 	in.through(b.Through)
 	if len(b.Messages) == 0 {
 		in.skipTo(s.ends[i]) // all that was there when we began is before our start
 	}
+	return s.send(ctx, i)
+}
+
+// send hands on what is in order for good.
+func (s *shard) send(ctx context.Context, i int) error {
 	var r *run
 	select {
 	case r = <-s.spare[i]:
 	default:
 		r = new(run)
 	}
-	if err := in.cut(r); err != nil {
+	if err := s.intakes[i].cut(r); err != nil {
 		return err
 	}
 	select {
