@@ -122,7 +122,12 @@ func (m *model) got(t *testing.T, q Query) (all []string) {
 func (m *model) randomQuery() Query {
 	q := Query{Oldest: m.random.IntN(2) == 0}
 	some := func(of int) bool { return m.random.IntN(of) == 0 }
-	moment := func() time.Time { return m.start.Add(time.Duration(m.random.Int64N(int64(m.now.Sub(m.start))))) }
+	moment := func() time.Time {
+		if some(2) { // exactly a row's
+			return time.UnixMicro(m.rows[m.random.IntN(len(m.rows))].Time)
+		}
+		return m.start.Add(time.Duration(m.random.Int64N(int64(m.now.Sub(m.start)))))
+	}
 	if some(2) {
 		q.From = moment()
 	}
@@ -229,6 +234,46 @@ func (m *model) checkSeries(t *testing.T) {
 	}
 }
 
+// TestEdges has four rows in two files, in turn: ranges include their beginning
+// and not their end, and the files are merged.
+func TestEdges(t *testing.T) {
+	table := openTable(t, mem.New(), Options{})
+	w := table.Writer(WriterOptions{})
+	body := func(ms int) string { return fmt.Sprintf(`{"ts":"2026-11-25T12:00:00.%03dZ"}`, ms) }
+	appendBodies(t, w, "app", 0, body(0), body(10))
+	appendBodies(t, w, "app", 2, body(5), body(15))
+	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
+	for _, c := range []struct {
+		q    Query
+		want string
+	}{
+		{Query{Oldest: true}, "[0 2 1 3]"},
+		{Query{}, "[3 1 2 0]"},
+		{Query{From: at(15)}, "[3]"},
+		{Query{From: at(10), To: at(15)}, "[1]"},
+		{Query{To: at(0)}, "[]"},
+		{Query{From: at(15).Add(time.Nanosecond)}, "[]"},
+		{Query{To: at(0).Add(time.Nanosecond)}, "[0]"},
+		{Query{Limit: 2, After: &Place{Time: at(15).UnixMicro(), Seq: 3}}, "[1 2]"},
+	} {
+		c.q.Device, c.q.Columns = "d", []string{}
+		sc, err := table.Scan(t.Context(), c.q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := []int64{}
+		for r, err := range sc.Rows(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, r.Seq)
+		}
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("%+v: %v, want %s", c.q, got, c.want)
+		}
+	}
+}
+
 func TestStepFor(t *testing.T) {
 	for _, c := range []struct {
 		days   float64
@@ -307,6 +352,16 @@ func TestMonth(t *testing.T) {
 		t.Errorf("%d files have aggregates in %q", len(files), series)
 	}
 	m.checkSeries(t)
+	now := m.now
+	m.now = m.start.Add(5 * 24 * time.Hour)
+	m.grow(t, 20) // rows of a day that was compacted
+	m.now = now
+	files, series := compact()
+	if len(series) != 1 {
+		t.Errorf("with late rows: aggregates in %q", series)
+	}
+	m.checkSeries(t)
+	m.checkSources(t, files, series[0])
 	if days, err := m.table.Retain(t.Context(), Retention{Age: 35 * 24 * time.Hour}); err != nil || len(days) < 4 {
 		t.Fatal(days, err)
 	}
@@ -320,4 +375,27 @@ func TestMonth(t *testing.T) {
 	}
 	m.checkSeries(t)
 	clean(t, m.table)
+}
+
+// checkSources finds no aggregates but those of files.
+func (m *model) checkSources(t *testing.T, files []*File, path string) {
+	t.Helper()
+	r, err := m.table.openFile(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	left := map[string]bool{}
+	for _, f := range files {
+		left[f.Path] = true
+	}
+	values, err := r.read(span{0, 0, r.groups[0].NumRows()}, "source", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range values {
+		if !left[string(v.ByteArray())] {
+			t.Fatalf("aggregates of %s, which left the table", v.ByteArray())
+		}
+	}
 }

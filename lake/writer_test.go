@@ -207,6 +207,24 @@ func TestOnce(t *testing.T) {
 	}
 }
 
+// TestOverlap appends rows again before the first ones are committed.
+func TestOverlap(t *testing.T) {
+	table := openTable(t, mem.New(), Options{})
+	w := table.Writer(WriterOptions{})
+	for from := range int64(6) {
+		rows := []Row{{Seq: from, EnqueuedAt: noon, Body: []byte(`{}`)}, {Seq: from + 1, EnqueuedAt: noon, Body: []byte(`{}`)}}
+		if err := w.Append(t.Context(), rows, Txn{"app", from + 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r := clean(t, table); r.Rows != 7 {
+		t.Errorf("%d rows", r.Rows)
+	}
+}
+
 // lossyBucket loses the answer of some swaps: they happened, or not.
 type lossyBucket struct {
 	blob.Bucket
