@@ -49,10 +49,12 @@ e2e: e2e-node e2e-python ## Run unmodified Azure SDKs, the article's code and a 
 	$(GOTEST) -count=1 -run 'SDK|Article|Page|CLI|Lake' ./e2e
 
 .PHONY: e2e-spark
-e2e-spark: e2e/.venv-spark/installed ## Read the lake with Spark and delta-spark (needs Java and Maven Central; 500 MB)
+e2e-spark: e2e/.venv-spark/installed ## Read the lake with Spark and delta-spark (needs Java, mvn and 800 MB)
 	$(GOTEST) -count=1 -run Spark ./e2e
 e2e/.venv-spark/installed: e2e/python/requirements-spark.txt
-	python3 -m venv e2e/.venv-spark && e2e/.venv-spark/bin/pip install -q -r $< && touch $@
+	python3 -m venv e2e/.venv-spark && e2e/.venv-spark/bin/pip install -q -r $<
+	mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.8.1:get -Dartifact=io.delta:delta-spark_2.13:4.0.0
+	touch $@
 
 .PHONY: torture
 torture: ## Kill the node ROUNDS times, cut its power CUTS times, fill and break its disk

@@ -63,7 +63,8 @@ func (t *Table) writeCheckpoint(ctx context.Context, s *Snapshot) error {
 	rows := s.actions()
 	c := lastCheckpoint{Version: s.Version, Size: int64(len(rows))}
 	_, err := t.put(ctx, checkpointNames(c)[0], func(w io.Writer) error {
-		p := parquet.NewGenericWriter[checkpointRow](w, parquet.Compression(&parquet.Snappy))
+		p := parquet.NewGenericWriter[checkpointRow](w, parquet.Compression(&parquet.Snappy),
+			parquet.DefaultEncoding(&parquet.Plain), parquet.DataPageVersion(1)) // Spark misreads others
 		if _, err := p.Write(rows); err != nil {
 			return err
 		}

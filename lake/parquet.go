@@ -63,8 +63,10 @@ func (c *fileColumn) node() parquet.Node {
 	case Long:
 		n, enc = parquet.Leaf(parquet.Int64Type), &parquet.DeltaBinaryPacked
 	}
-	if enc == nil && c.Type != Boolean && c.Type != Binary && !c.distinct {
-		enc = &parquet.RLEDictionary
+	if enc == nil && c.Type != Boolean {
+		if enc = &parquet.RLEDictionary; c.Type == Binary || c.distinct {
+			enc = &parquet.Plain
+		}
 	}
 	if enc != nil {
 		n = parquet.Encoded(n, enc)
