@@ -16,6 +16,7 @@ import (
 // marks itself: one object of a bucket for each shard.
 type marks struct {
 	bucket blob.Bucket
+	saving sync.Mutex // held by save: an older mark must not be put over a newer one
 
 	mu    sync.Mutex
 	at    map[stream.Shard]mark
@@ -71,6 +72,8 @@ func (m *marks) set(s stream.Shard, at mark) {
 
 // save makes all marks durable.
 func (m *marks) save(ctx context.Context) error {
+	m.saving.Lock()
+	defer m.saving.Unlock()
 	m.mu.Lock()
 	dirty := make(map[stream.Shard]mark, len(m.dirty))
 	for s := range m.dirty {

@@ -12,9 +12,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -475,4 +477,61 @@ func TestWebhookRests(t *testing.T) {
 			}
 		}
 	})
+}
+
+// heldBucket holds the first Put until hold is closed.
+type heldBucket struct {
+	blob.Bucket
+	puts atomic.Int32
+	hold chan struct{}
+}
+
+func (b *heldBucket) Put(ctx context.Context, name string, r io.Reader) error {
+	if b.puts.Add(1) == 1 {
+		<-b.hold
+	}
+	return b.Bucket.Put(ctx, name, r)
+}
+
+// TestMarksNeverGoBack has two shards save all marks at a time, the first of
+// them slowly: the newer mark stays.
+func TestMarksNeverGoBack(t *testing.T) {
+	bucket := &heldBucket{Bucket: mem.New(), hold: make(chan struct{})}
+	m := newMarks(bucket)
+	s := stream.Shard{Job: "j", Output: "o", Generation: "1-a"}
+	var wg sync.WaitGroup
+	for _, o := range []stream.Ordinal{5, 7} {
+		m.set(s, mark{Ordinal: o})
+		wg.Go(func() {
+			if err := m.save(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		for bucket.puts.Load() == 0 { // the first is on its way with 5
+			runtime.Gosched()
+		}
+	}
+	for range 1000 { // the second goes past it, if it can
+		runtime.Gosched()
+	}
+	close(bucket.hold)
+	wg.Wait()
+	if at, _, err := newMarks(bucket).load(t.Context(), s); err != nil || at.Ordinal != 7 {
+		t.Errorf("%+v, %v", at, err)
+	}
+}
+
+// TestWebhookHidesURL tells of a server that is not there, but not the keys that
+// the URL has.
+func TestWebhookHidesURL(t *testing.T) {
+	nowhere := httptest.NewServer(nil)
+	nowhere.Close()
+	w, err := NewWebhook(WebhookOptions{URL: strings.Replace(nowhere.URL, "://", "://user:word@", 1) + "/hook?code=secret", Private: true}, mem.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.Write(t.Context(), stream.Shard{Job: "j", Output: "o", Generation: "1-a"}, []stream.OutputRow{{Data: []byte("{}")}})
+	if err == nil || !strings.Contains(err.Error(), "127.0.0.1") || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "word") {
+		t.Errorf("the error is %v", err)
+	}
 }

@@ -173,7 +173,7 @@ func (w *Webhook) post(ctx context.Context, first string, body []byte) error {
 	}
 	res, err := w.client.Do(req)
 	if err != nil {
-		return fmt.Errorf("output: webhook: %w", err)
+		return fmt.Errorf("output: webhook: %s: %w", req.URL.Host, withoutURL(err))
 	}
 	defer res.Body.Close()
 	says, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) // for the error, and to use the connection again
@@ -186,6 +186,15 @@ func (w *Webhook) post(ctx context.Context, first string, body []byte) error {
 		w.rest(ctx, res.Header.Get("Retry-After"))
 		return fmt.Errorf("output: webhook: %s: %.200q", res.Status, says)
 	}
+}
+
+// withoutURL is err less the URL, whose query may be a key and is shown to nobody.
+func withoutURL(err error) error {
+	var of *url.Error
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
 }
 
 // maxRest bounds how long a server may ask us to wait.
