@@ -89,18 +89,19 @@ type fileWriter struct {
 }
 
 func newFileWriter(w io.Writer, columns []fileColumn) *fileWriter {
-	schema := parquetSchema(columns)
-	return &fileWriter{
-		columns: columns,
-		stats:   make([]columnStats, len(columns)),
-		w: parquet.NewGenericWriter[any](w, schema,
-			parquet.CreatedBy("weir", "1", "0"),
-			parquet.Compression(&parquet.Zstd),
-			parquet.DictionaryMaxBytes(dictionaryLimit),
-			parquet.BloomFilters(parquet.SplitBlockFilter(10, DeviceID)),
-			parquet.SortingWriterConfig(parquet.SortingColumns(parquet.Ascending(DeviceID), parquet.Ascending(Time))),
-		),
-	}
+	return openFileWriter(w, columns, parquet.SortingWriterConfig(parquet.SortingColumns(parquet.Ascending(DeviceID), parquet.Ascending(Time))))
+}
+
+// openFileWriter writes rows in whatever order.
+func openFileWriter(w io.Writer, columns []fileColumn, options ...parquet.WriterOption) *fileWriter {
+	options = append(options,
+		parquetSchema(columns),
+		parquet.CreatedBy("weir", "1", "0"),
+		parquet.Compression(&parquet.Zstd),
+		parquet.DictionaryMaxBytes(dictionaryLimit),
+		parquet.BloomFilters(parquet.SplitBlockFilter(10, DeviceID)),
+	)
+	return &fileWriter{columns: columns, stats: make([]columnStats, len(columns)), w: parquet.NewGenericWriter[any](w, options...)}
 }
 
 // page writes n rows, at most pageRows. fill appends the values of a column.

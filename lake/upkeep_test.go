@@ -1,14 +1,17 @@
 package lake
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/weir-iot/weir/blob"
 	"github.com/weir-iot/weir/blob/mem"
@@ -225,5 +228,42 @@ func TestOtherProtocols(t *testing.T) {
 	}
 	if err := change(action{Protocol: &protocol{3, 7}}); !errors.Is(err, ErrProtocol) {
 		t.Errorf("reader version 3: %v", err)
+	}
+}
+
+// TestExport writes a device's rows to a file and reads them back.
+func TestExport(t *testing.T) {
+	m := newModel(t, 8)
+	m.grow(t, 5000)
+	var file bytes.Buffer
+	q := Query{Device: "device-4", Oldest: true}
+	n, err := m.table.Export(t.Context(), q, &file, nil)
+	want := m.want(q)
+	if err != nil || n != int64(len(want)) {
+		t.Fatalf("%d rows, want %d: %v", n, len(want), err)
+	}
+	f, err := parquet.OpenFile(bytes.NewReader(file.Bytes()), int64(file.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type row struct {
+		DeviceID  string   `parquet:"deviceId"`
+		Time      int64    `parquet:"time"`
+		Partition int32    `parquet:"partition"`
+		Seq       int64    `parquet:"seq"`
+		X         *float64 `parquet:"x,optional"`
+	}
+	rows := make([]row, n)
+	if _, err := parquet.NewGenericReader[row](f).Read(rows); err != nil && !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	for i, r := range rows {
+		x := "null"
+		if r.X != nil {
+			x = fmt.Sprint(*r.X)
+		}
+		if got := fmt.Sprint(r.DeviceID, Place{r.Time, int(r.Partition), r.Seq, 0}, x); got != want[i] {
+			t.Fatalf("row %d is %s, want %s", i, got, want[i])
+		}
 	}
 }
