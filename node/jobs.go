@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -97,35 +98,63 @@ func settingsOf(j config.Job) stream.JobSettings {
 // passThrough runs the job hot by the fast path where it does no more than
 // bring telemetry to the hot store.
 func (n *Node) passThrough(c stream.JobConfig, p *stream.Program) stream.Runner {
-	if c.Name != config.HotJob || n.logOf(p.Inputs()[0].Alias) != n.log {
-		return nil
-	}
-	if out, _ := lookup(n.config.Outputs, p.Outputs()[0].Name); out.Store == nil || out.Store.TTL != 0 {
+	if !n.isFast(c.Name, p) {
 		return nil
 	}
 	return n.hot.Runner()
 }
 
-// require keeps in the logs what jobs that fill the hot store still need. Other
-// jobs that fall behind retention begin anew, and never hold up devices.
+func (n *Node) isFast(job string, p *stream.Program) bool {
+	if job != config.HotJob || !p.Sharding().PassThrough || n.logOf(p.Inputs()[0].Alias) != n.log {
+		return false
+	}
+	out, _ := lookup(n.config.Outputs, p.Outputs()[0].Name)
+	return out.Store != nil && out.Store.TTL == 0
+}
+
+// require keeps in the logs what jobs that only fill the hot store still need.
+// Other jobs that fall behind retention begin anew, and never hold up devices.
 func (n *Node) require(job, alias string, durable map[int]int64) {
-	l := n.logOf(alias).retainer()
+	log := n.logOf(alias)
+	l := log.retainer()
 	if l == nil {
 		return
 	}
 	status, err := n.jobs.Jobs.Job(job)
-	if err != nil {
+	if err != nil || status.Program == nil {
 		return
 	}
-	if status.Program == nil {
-		return
+	if !n.holdsLog(status.Program) { // it may have been another query that did
+		durable = nothing(log)
 	}
-	for _, out := range status.Program.Outputs() {
-		if o, _ := lookup(n.config.Outputs, out.Name); o.Store != nil {
-			l.Require("job/"+job+"/"+alias, durable)
-			return
+	l.Require("job/"+job+"/"+alias, durable)
+	if hot := n.log.retainer(); job == config.HotJob && hot != nil && !n.isFast(job, status.Program) {
+		hot.Require(hotConsumer, nothing(n.log)) // whose work the job does
+	}
+}
+
+// holdsLog reports whether a job writes to the hot store and nowhere else but
+// to alerts, which are there too: no other output can make it lag.
+func (n *Node) holdsLog(p *stream.Program) bool {
+	fills := false
+	for _, out := range p.Outputs() {
+		o, _ := lookup(n.config.Outputs, out.Name)
+		if o.Store == nil && o.Alerts == nil {
+			return false
 		}
+		fills = fills || o.Store != nil
 	}
+	return fills
+}
+
+// nothing is what a consumer needs that needs nothing of a log.
+func nothing(log *namedLog) map[int]int64 {
+	partitions, _ := log.Partitions(context.Background()) // of a disk, which knows
+	durable := make(map[int]int64, partitions)
+	for p := range partitions {
+		durable[p] = math.MaxInt64
+	}
+	return durable
 }
 
 // lookup finds an alias in any case.

@@ -189,3 +189,27 @@ func TestJobShowsWhatFails(t *testing.T) {
 		}
 	})
 }
+
+// TestJobLetsGo needs nothing more of a log that gives nothing more, not even
+// the time, as one that is full: neither of its two checkpoints does.
+func TestJobLetsGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := logmem.New(logmem.Options{Partitions: 1, Now: func() time.Time { return time.Unix(1_700_000_000, 0) }})
+		defer log.Close()
+		jt := newJobTest(t, log, "SELECT n INTO out FROM hub")
+		var required int64
+		saved := 0
+		jt.o.Require = func(_ string, durable map[int]int64) { required, saved = durable[0], saved+1 }
+		for range 10 {
+			say(t, log, "d", `{"n":1}`)
+		}
+		stop := runJob(t, jt.job(t))
+		time.Sleep(10 * time.Minute)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if required != 9 || saved > 4 {
+			t.Errorf("it needs what is behind %d, and has saved %d times", required, saved)
+		}
+	})
+}

@@ -476,14 +476,16 @@ func (m *Jobs) forget(ctx context.Context, name string) error {
 	return m.o.Bucket.Delete(ctx, jobObject(name))
 }
 
-// release tells the logs that a job needs nothing of them.
-func (m *Jobs) release(ctx context.Context, p *Program, name string) {
+// release tells the logs that a job needs nothing of them, but for those that
+// it reads now.
+func (m *Jobs) release(ctx context.Context, p *Program, name string, now ...InputPlan) {
 	if m.o.Require == nil || p == nil {
 		return
 	}
 	for _, plan := range p.Inputs() {
+		read := slices.ContainsFunc(now, func(n InputPlan) bool { return strings.EqualFold(n.Alias, plan.Alias) })
 		log := lookup(m.o.Inputs, plan.Alias)
-		if log == nil {
+		if read || log == nil {
 			continue
 		}
 		n, err := log.Partitions(ctx)

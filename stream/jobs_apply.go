@@ -114,7 +114,15 @@ func (m *Jobs) replace(ctx context.Context, e *jobEntry, c JobConfig, p *Program
 	m.mu.Lock()
 	e.record, e.program = r, p
 	m.mu.Unlock()
-	return applied, m.start(e)
+	if err := m.start(e); err != nil {
+		return applied, err
+	}
+	if j, ok := e.runner.(*Job); ok {
+		m.release(ctx, oldProgram, c.Name, j.plans...)
+	} else {
+		m.release(ctx, oldProgram, c.Name)
+	}
+	return applied, nil
 }
 
 // takeOver makes the job's state one that the program can go on from.
