@@ -88,7 +88,12 @@ func (l *Log) Write(ctx context.Context, s stream.Shard, rows []stream.OutputRow
 	}
 	done := make(chan error, 1)
 	l.log.Append(msgs, func(err error) { done <- err })
-	err := <-done // the log borrows the rows until then
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done(): // of a full disk, which may last; nobody changes the rows any more
+		return ctx.Err()
+	}
 	if errors.Is(err, eventlog.ErrTooLarge) {
 		return fmt.Errorf("%w: %w", stream.ErrRefused, err)
 	}

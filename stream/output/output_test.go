@@ -30,6 +30,7 @@ import (
 	"github.com/weir-iot/weir/store"
 	storemem "github.com/weir-iot/weir/store/mem"
 	"github.com/weir-iot/weir/stream"
+	"github.com/weir-iot/weir/telemetry"
 )
 
 var (
@@ -533,5 +534,22 @@ func TestWebhookHidesURL(t *testing.T) {
 	err = w.Write(t.Context(), stream.Shard{Job: "j", Output: "o", Generation: "1-a"}, []stream.OutputRow{{Data: []byte("{}")}})
 	if err == nil || !strings.Contains(err.Error(), "127.0.0.1") || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "word") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// fullLog is a log that waits for space.
+type fullLog struct{ eventlog.Log }
+
+func (fullLog) Append([]telemetry.Message, func(error)) {}
+
+// TestLogStops ends a write to a log that waits when the job stops.
+func TestLogStops(t *testing.T) {
+	log := logmem.New(logmem.Options{})
+	defer log.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	l := NewLog(fullLog{log}, "", mem.New())
+	if err := l.Write(ctx, shard, []stream.OutputRow{{Data: []byte("{}")}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("the write ended with %v", err)
 	}
 }
