@@ -339,15 +339,21 @@ func (m *Jobs) start(e *jobEntry) error {
 	m.wg.Go(func() {
 		defer close(done)
 		err := r.Run(ctx)
+		// A job that was told to end, and could not save where it is, has not failed:
+		// it goes on from the checkpoint before, and the log must have the rest.
+		failed := err != nil && ctx.Err() == nil
 		m.mu.Lock()
 		e.err = err
-		if err != nil {
+		if failed {
 			e.state = JobFailed
 		}
 		m.mu.Unlock()
-		if err != nil {
+		switch {
+		case failed:
 			m.o.Logger.Error("a job ended", "job", name, "error", err)
 			m.release(ctx, p, name)
+		case err != nil:
+			m.o.Logger.Warn("a job was stopped without a last checkpoint; it will go on from the one before", "job", name, "error", err)
 		}
 		stop()
 	})
@@ -399,9 +405,7 @@ func (m *Jobs) Stop(ctx context.Context, name string) error {
 		return err
 	}
 	defer e.change.Unlock()
-	if err := m.halt(e); err != nil {
-		m.o.Logger.Warn("the job was stopped without a last checkpoint; it will go on from the one before", "job", name, "error", err)
-	}
+	_ = m.halt(e) // the error was logged
 	m.mu.Lock()
 	e.state, e.record.Stopped = JobStopped, true
 	r := e.record

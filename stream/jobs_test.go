@@ -400,3 +400,26 @@ func TestApplyAfterFailure(t *testing.T) {
 		}
 	})
 }
+
+// TestShutdownKeepsLog ends the node while an output is down: the job has not
+// failed, and the log keeps what it needs.
+func TestShutdownKeepsLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		jt := newJobsTest(t, 1)
+		jt.start(t)
+		jt.apply(t, passN)
+		jt.out.set(func([]OutputRow) error { return errors.New("no connection") })
+		fill(t, jt.log, 0, 20)
+		jt.stop()
+		s, err := jt.Job("j")
+		if err != nil || s.State == JobFailed || jt.required["j"][0] >= 20 {
+			t.Errorf("%v, %s, the log keeps what is behind %v", err, s.State, jt.required)
+		}
+		jt.out.set(nil)
+		jt.start(t)
+		time.Sleep(time.Minute)
+		if n := len(jt.out.rows()); n != 20 {
+			t.Errorf("%d rows", n)
+		}
+	})
+}
