@@ -252,7 +252,22 @@ func (s *intake) cut(r *run) error {
 	if len(s.pending) > s.limit {
 		return fmt.Errorf("%w (%d events, at most %d)", errHeld, len(s.pending), s.limit)
 	}
+	if n := s.heldText() / heldEvent; n > s.limit {
+		return fmt.Errorf("%w (%d KB, at most %d)", errHeld, n, s.limit)
+	}
 	return nil
+}
+
+// heldEvent is the size that an event may have on average where as many are held
+// back as may be, in bytes.
+const heldEvent = 1 << 10
+
+// heldText is the size of the bodies of which something is held back, in bytes.
+func (s *intake) heldText() (n int) {
+	for _, b := range s.blocks {
+		n += len(b.arena.text)
+	}
+	return n
 }
 
 func (s *intake) released(events []event) {

@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -286,6 +287,19 @@ func TestBatchIsBounded(t *testing.T) {
 		}
 		if parts != 4 && parts != 5 || in.counts.messages != 10 || in.counts.undecoded != 0 || in.counts.rows%10 != 0 {
 			t.Errorf("%d parts: %+v", parts, in.counts)
+		}
+	}
+}
+
+// TestHeldTextIsBounded holds back few events of large bodies: their size counts.
+func TestHeldTextIsBounded(t *testing.T) {
+	p := compileText(t, "SELECT n INTO out FROM hub TIMESTAMP BY EventEnqueuedUtcTime")
+	in := newIntake(newRowMaker(p.Inputs()[0], IngestOptions{}, false), newTimeline(true, false, Policy{OutOfOrder: time.Hour}), 100, resume{after: -1})
+	body := []byte(strings.Repeat(" ", 30<<10) + "{}")
+	for seq, want := range []error{nil, nil, nil, errHeld} {
+		in.add([]telemetry.Message{{Body: body, Seq: int64(seq), EnqueuedAt: time.Unix(1_700_000_000, 0)}})
+		if err := in.cut(new(run)); !errors.Is(err, want) {
+			t.Errorf("message %d: %v", seq, err)
 		}
 	}
 }

@@ -37,7 +37,8 @@ type JobOptions struct {
 	// From is where a job starts that never ran; the zero Position is the oldest.
 	From eventlog.Position
 	// Held bounds the events of one partition that are held back to be put in
-	// order (Policy.OutOfOrder); beyond it the job ends with an error. 0 is 1,000,000.
+	// order (Policy.OutOfOrder), of 1 KB on average; beyond it the job ends with an
+	// error. 0 is 1,000,000.
 	Held int
 	// BatchBytes is the size at which rows for an output do not wait for more; 0
 	// is 1 MB.
