@@ -66,7 +66,9 @@ bench: build ## Measure the figures of docs/figures.md on this machine (needs mo
 	bench/latency.sh
 	bench/idle.sh
 	bench/start.sh
-	go test -run '^$$' -bench . -benchmem ./eventlog/disk ./hub/mqtt ./stream ./api
+	bench/stream.sh
+	go test -run '^$$' -bench 'LogToStore' ./stream
+	go test -run '^$$' -bench . -benchmem ./eventlog/disk ./hub/mqtt ./api
 
 # What the SDK tests need, fetched by name with lock files; without npm or PyPI
 # the tests say what they skip.
