@@ -45,7 +45,8 @@ Start with:
   weir dev        everything, with 20 simulated machines, in ./data
   weir serve      the same for your own devices
 
-Then talk to it from another terminal: weir device list, weir device monitor.
+Then talk to it from another terminal: weir device list, weir device monitor,
+weir job list, weir alerts --follow. weir query and weir test need no running weir.
 Commands find the running weir through its data folder (--data), or talk to the
 hub of --connection-string, a real Azure IoT Hub included.
 
