@@ -168,12 +168,12 @@ func (s *testStore) Flush(ctx context.Context) error {
 	return s.Store.Flush(ctx)
 }
 
-// start runs h; the returned function stops it and gives Run's error.
-func start(t *testing.T, h *Hot) (stop func() error) {
+// start runs a job; the returned function stops it and gives Run's error.
+func start(t *testing.T, job interface{ Run(context.Context) error }) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- h.Run(ctx) }()
+	go func() { done <- job.Run(ctx) }()
 	var once sync.Once
 	var err error
 	stop = func() error {

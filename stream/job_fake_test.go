@@ -153,25 +153,6 @@ func (jt *jobTest) job(t *testing.T) *Job {
 	return j
 }
 
-// run starts a job; the returned function stops it and gives Run's error.
-func runJob(t *testing.T, j *Job) (stop func() error) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- j.Run(ctx) }()
-	var once sync.Once
-	var err error
-	stop = func() error {
-		once.Do(func() {
-			cancel()
-			err = <-done
-		})
-		return err
-	}
-	t.Cleanup(func() { _ = stop() })
-	return stop
-}
-
 // dyingBucket takes nothing any more once die fails.
 type dyingBucket struct {
 	blob.Bucket

@@ -46,7 +46,7 @@ func TestJobAfterRefusal(t *testing.T) {
 			return nil
 		})
 		for _, from := range []int{0, 5, 5} {
-			stop := runJob(t, jt.job(t))
+			stop := start(t, jt.job(t))
 			fill(t, log, from, 5)
 			time.Sleep(time.Minute)
 			if err := stop(); err != nil {
@@ -71,14 +71,14 @@ func TestJobDeadLettersInOrder(t *testing.T) {
 			jt := newJobTest(t, log, "SELECT COUNT(*) AS c INTO out FROM hub GROUP BY TumblingWindow(second, 10) HAVING 1 / (COUNT(*) - 1) > 0")
 			stop := func() error { return nil }
 			if i == 0 {
-				stop = runJob(t, jt.job(t))
+				stop = start(t, jt.job(t))
 			}
 			for _, body := range []string{`{"n":`, `{"n":1}`, `[1,2`} {
 				say(t, log, "d", body)
 				time.Sleep(15 * time.Second)
 			}
 			if i > 0 {
-				stop = runJob(t, jt.job(t))
+				stop = start(t, jt.job(t))
 			}
 			time.Sleep(time.Minute)
 			if err := stop(); err != nil {
@@ -117,7 +117,7 @@ func TestJobCheckpointAnswerLost(t *testing.T) {
 		bucket := &lostAnswer{Bucket: jt.bucket}
 		jt.bucket = bucket
 		for i := range 2 {
-			stop := runJob(t, jt.job(t))
+			stop := start(t, jt.job(t))
 			fill(t, log, 60*i, 60)
 			time.Sleep(time.Minute)
 			if err := stop(); err != nil {
@@ -163,7 +163,7 @@ func TestJobShowsWhatFails(t *testing.T) {
 		fails := errors.New("no connection")
 		jt.out["b"].set(func([]OutputRow) error { return fails })
 		j := jt.job(t)
-		stop := runJob(t, j)
+		stop := start(t, j)
 		for i := range 60 {
 			fill(t, log, i, 1)
 			if i > 10 && !errors.Is(j.Stats().LastError, fails) {
@@ -203,7 +203,7 @@ func TestJobLetsGo(t *testing.T) {
 		for range 10 {
 			say(t, log, "d", `{"n":1}`)
 		}
-		stop := runJob(t, jt.job(t))
+		stop := start(t, jt.job(t))
 		time.Sleep(10 * time.Minute)
 		if err := stop(); err != nil {
 			t.Fatal(err)

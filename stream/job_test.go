@@ -64,14 +64,14 @@ func TestJob(t *testing.T) {
 		defer log.Close()
 		jt := newJobTest(t, log, windows)
 		for round := range 4 {
-			stop := runJob(t, jt.job(t))
+			stop := start(t, jt.job(t))
 			fill(t, log, 50*round, 50)
 			if err := stop(); err != nil {
 				t.Fatal(err)
 			}
 		}
 		j := jt.job(t)
-		stop := runJob(t, j)
+		stop := start(t, j)
 		time.Sleep(time.Minute) // idle: the last windows close
 		want := replayed(t, jt.o.Program, log, jt.o.Policy)
 		for name, out := range jt.out {
@@ -100,7 +100,7 @@ func TestJobPerPartition(t *testing.T) {
 		defer log.Close()
 		jt := newJobTest(t, log, "SELECT n INTO some FROM hub WHERE n % 3 = 0")
 		j := jt.job(t)
-		stop := runJob(t, j)
+		stop := start(t, j)
 		fill(t, log, 0, 100)
 		time.Sleep(5 * time.Second)
 		if s := j.Stats(); s.Shards != 4 || s.Events != 100 || s.Rows != 34 {
@@ -136,7 +136,7 @@ func TestJobCrashes(t *testing.T) {
 			for round := range 6 {
 				crash(t, r, jt, func() { fill(t, log, 40*round, 40) })
 			}
-			stop := runJob(t, jt.job(t))
+			stop := start(t, jt.job(t))
 			time.Sleep(time.Minute)
 			if err := stop(); err != nil {
 				t.Fatal(err)
@@ -167,7 +167,7 @@ func crash(t *testing.T, r *rand.Rand, jt *jobTest, load func()) {
 	}
 	alive := jt.bucket
 	jt.bucket = &dyingBucket{alive, die}
-	stop := runJob(t, jt.job(t))
+	stop := start(t, jt.job(t))
 	load()
 	_ = stop() // with errors, where it had died
 	jt.bucket = alive
@@ -189,7 +189,7 @@ func TestJobDeadLetters(t *testing.T) {
 			log.Append([]telemetry.Message{{DeviceID: "d", Body: []byte(body)}}, func(error) {})
 		}
 		for range 2 {
-			stop := runJob(t, jt.job(t))
+			stop := start(t, jt.job(t))
 			time.Sleep(time.Second)
 			if err := stop(); err != nil {
 				t.Fatal(err)
@@ -253,7 +253,7 @@ func TestJobOutputFails(t *testing.T) {
 			broken := errors.New("no connection")
 			jt.out["out"].set(func([]OutputRow) error { return broken })
 			j := jt.job(t)
-			stop := runJob(t, j)
+			stop := start(t, j)
 			time.Sleep(time.Minute)
 			if err := j.Stats().LastError; !errors.Is(err, broken) {
 				t.Errorf("shown is %v", err)
@@ -292,9 +292,9 @@ func TestJobTakenOver(t *testing.T) {
 		log := logmem.New(logmem.Options{Partitions: 1})
 		defer log.Close()
 		jt := newJobTest(t, log, "SELECT n INTO out FROM hub")
-		first := runJob(t, jt.job(t))
+		first := start(t, jt.job(t))
 		fill(t, log, 0, 5)
-		second := runJob(t, jt.job(t))
+		second := start(t, jt.job(t))
 		fill(t, log, 5, 100)
 		a, b := first(), second()
 		if !errors.Is(errors.Join(a, b), ErrTakenOver) || a == nil == (b == nil) {
@@ -310,7 +310,7 @@ func TestJobAfterLoss(t *testing.T) {
 		log := logmem.New(logmem.Options{Partitions: 2})
 		defer log.Close()
 		jt := newJobTest(t, log, windows)
-		stop := runJob(t, jt.job(t))
+		stop := start(t, jt.job(t))
 		fill(t, log, 0, 50)
 		if err := stop(); err != nil {
 			t.Fatal(err)
@@ -318,7 +318,7 @@ func TestJobAfterLoss(t *testing.T) {
 		jt.out["some"] = &memOutput{}
 		var logged strings.Builder
 		jt.o.Logger = slog.New(slog.NewTextHandler(&logged, nil))
-		stop = runJob(t, jt.job(t))
+		stop = start(t, jt.job(t))
 		time.Sleep(time.Minute)
 		if err := stop(); err != nil {
 			t.Fatal(err)
@@ -345,7 +345,7 @@ func TestJobFromNow(t *testing.T) {
 		fill(t, log, 0, 50)
 		time.Sleep(time.Second)
 		for _, d := range []time.Duration{0, 10 * time.Second, 10 * time.Second} {
-			stop := runJob(t, jt.job(t))
+			stop := start(t, jt.job(t))
 			synctest.Wait()
 			time.Sleep(d)
 			if err := stop(); err != nil {
@@ -353,7 +353,7 @@ func TestJobFromNow(t *testing.T) {
 			}
 		}
 		fill(t, log, 50, 10)
-		stop := runJob(t, jt.job(t))
+		stop := start(t, jt.job(t))
 		time.Sleep(time.Minute)
 		if err := stop(); err != nil {
 			t.Fatal(err)

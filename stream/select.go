@@ -1,9 +1,6 @@
 package stream
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/weir-iot/weir/saql"
 )
 
@@ -63,10 +60,7 @@ func (c *compiler) items(p *projection, sc *scope, s *saql.Select) error {
 		if err != nil {
 			return err
 		}
-		name := columnName(item.Expr, i)
-		if item.Alias != nil {
-			name = item.Alias.Text
-		}
+		name := item.ColumnName(i)
 		for _, other := range p.items {
 			if other.star == nil && sameName(other.name, name) {
 				err := saql.Errorf(item.At, "two columns are called %s", name)
@@ -77,26 +71,6 @@ func (c *compiler) items(p *projection, sc *scope, s *saql.Select) error {
 		p.items = append(p.items, projected{name: name, slot: p.compute(op.eval), partition: isPartition(sc, item.Expr), datetime: isDatetime(sc, item.Expr)})
 	}
 	return nil
-}
-
-// columnName is what a column without AS is called: as its column or its last
-// field, else as its function in lower case, else after its place in the list.
-func columnName(e saql.Expr, i int) string {
-	switch e := e.(type) {
-	case *saql.Column:
-		return e.Path[len(e.Path)-1].Text
-	case *saql.Member:
-		return e.Name.Text
-	case *saql.Call:
-		return strings.ToLower(e.Name[strings.LastIndex(e.Name, ".")+1:])
-	case *saql.Cast:
-		if e.Try {
-			return "try_cast"
-		}
-		return "cast"
-	default:
-		return fmt.Sprintf("column%d", i+1)
-	}
 }
 
 // A star gives the columns of *, source.* or record.* when they are asked for,
